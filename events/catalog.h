@@ -16,22 +16,26 @@
 struct event_topic {
     const char *suffix; /* "registry": the topic is <prefix>.registry; NULL ends the table */
     const char *doc;
-    int partitions;  /* when modelbus creates it */
-    bool compacted;  /* a state topic: the newest value of a key is the truth */
+    int partitions; /* when modelbus creates it */
+    bool compacted; /* a state topic: the newest value of a key is the truth */
 };
 extern const struct event_topic event_topics[];
 
 struct event_type {
-    const ProtobufCMessageDescriptor *descriptor; /* its full name is the CloudEvents type; NULL ends the table */
-    const char *topic;     /* suffix */
-    const char *key_field; /* string field whose value is the Kafka key; messages of a key stay in order */
-    const char *producer;  /* service */
+    const ProtobufCMessageDescriptor
+        *descriptor;   /* its full name is the CloudEvents type; NULL ends the table */
+    const char *topic; /* suffix */
+    const char
+        *key_field; /* string field whose value is the Kafka key; messages of a key stay in order */
+    const char *producer; /* service */
     const char *doc;
 };
 extern const struct event_type event_types[];
 
-const struct event_type *event_type_of(const ProtobufCMessageDescriptor *descriptor); /* NULL: not an event */
-const struct event_type *event_type_named(const char *type); /* "modelbus.registry.v1.ModelRegistered", or its last part */
+const struct event_type *
+event_type_of(const ProtobufCMessageDescriptor *descriptor); /* NULL: not an event */
+const struct event_type *
+event_type_named(const char *type); /* "modelbus.registry.v1.ModelRegistered", or its last part */
 /* "<prefix>.<suffix>" in a caller's buffer of 256. */
 void event_topic_name(const char *prefix, const char *suffix, char name[256]);
 

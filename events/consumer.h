@@ -32,7 +32,7 @@ struct event_context {
     const char *workspace; /* envelope->workspace */
     struct db_conn *db;    /* in the batch's transaction */
     struct outbox *outbox;
-    struct arena *arena;   /* reset after the event */
+    struct arena *arena; /* reset after the event */
 };
 
 typedef enum err_code (*event_handler)(void *arg, const ProtobufCMessage *event,
@@ -44,7 +44,10 @@ struct event_subscription {
 };
 /* A row from a handler with its own message type:
  * EVENT_ON(modelbus__registry__v1__alias_moved, on_alias_moved) */
-#define EVENT_ON(prefix, h) {.type = &prefix##__descriptor, .handler = (event_handler)(void (*)(void))(h)}
+#define EVENT_ON(prefix, h)                                                                        \
+    {                                                                                              \
+        .type = &prefix##__descriptor, .handler = (event_handler)(void (*)(void))(h)               \
+    }
 
 struct consumer;
 struct consumer_options {

@@ -21,9 +21,11 @@ struct follower_options {
     const char *topic; /* suffix */
     bool from_end;
     /* On the follower's thread. type and event NULL: a type not in the catalogue. */
-    void (*on_event)(void *arg, const struct event_type *type, const struct event_envelope *envelope,
-                     const ProtobufCMessage *event, const struct bus_message *message);
-    void (*on_bad)(void *arg, const struct bus_message *message, const struct err *err); /* may be NULL */
+    void (*on_event)(void *arg, const struct event_type *type,
+                     const struct event_envelope *envelope, const ProtobufCMessage *event,
+                     const struct bus_message *message);
+    void (*on_bad)(void *arg, const struct bus_message *message,
+                   const struct err *err); /* may be NULL */
     /* Everything that was there when (re)started has been handed out. May be NULL. */
     void (*on_caught_up)(void *arg);
     /* Another cluster answers; what follows is its content from the beginning. May be NULL. */

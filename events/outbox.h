@@ -27,11 +27,12 @@ struct outbox;
 struct outbox_options {
     struct db_pool *db;
     struct bus_options bus;
-    const char *prefix;  /* topics' prefix, "modelbus" */
-    const char *service; /* "registry"; source "/modelbus/registry" */
+    const char *prefix;   /* topics' prefix, "modelbus" */
+    const char *service;  /* "registry"; source "/modelbus/registry" */
     int64_t retention_ms; /* published rows are kept this long */
     /* Publish the current state of state topics within a transaction on conn. NULL: none. */
-    enum err_code (*republish)(void *arg, struct outbox *outbox, struct db_conn *conn, struct err *err);
+    enum err_code (*republish)(void *arg, struct outbox *outbox, struct db_conn *conn,
+                               struct err *err);
     void *arg;
 };
 
@@ -53,8 +54,8 @@ MUST_CHECK enum err_code outbox_publish_raw(struct outbox *outbox, struct db_con
                                             const struct bus_message *message, struct err *err);
 
 struct outbox_status {
-    int64_t pending;  /* rows not yet published */
-    bool relay;       /* this instance holds the relay */
+    int64_t pending; /* rows not yet published */
+    bool relay;      /* this instance holds the relay */
     char cluster[128];
 };
 MUST_CHECK enum err_code outbox_status(struct outbox *outbox, struct db_conn *conn,

@@ -56,7 +56,7 @@ struct service_spec {
     const char *default_rpc_url;
     const struct config_key *config; /* own rows; may be NULL */
     void *config_target;
-    const struct embed_file *schema;               /* migrations */
+    const struct embed_file *schema;                /* migrations */
     const struct event_subscription *subscriptions; /* NULL: hears nothing */
     const ProtobufCServiceDescriptor *interface;
     const struct rpc_method *methods;
@@ -66,7 +66,8 @@ struct service_spec {
     enum err_code (*start)(struct service *service, struct err *err);
     bool (*stop)(struct service *service, int64_t deadline_ms);
     void (*reload)(struct service *service); /* after config_reload() */
-    enum err_code (*republish)(void *service, struct outbox *outbox, struct db_conn *conn, struct err *err);
+    enum err_code (*republish)(void *service, struct outbox *outbox, struct db_conn *conn,
+                               struct err *err);
 };
 
 int service_main(int argc, char **argv, const struct service_spec *spec);

@@ -42,8 +42,7 @@ try_alloc(struct arena *arena, size_t bytes)
         return NULL;
     size_t need = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (need > arena->current->size - arena->offset) {
-        struct block *block =
-            block_new(need > arena->block_bytes ? need : arena->block_bytes);
+        struct block *block = block_new(need > arena->block_bytes ? need : arena->block_bytes);
         arena->current->next = block;
         arena->current = block;
         arena->offset = 0;

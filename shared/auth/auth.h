@@ -27,7 +27,7 @@ struct auth_caller {
     char subject[AUTH_SUBJECT_MAX + 1];     /* "user:ann", "service:gateway", "token:ci" */
     char workspace[AUTH_WORKSPACE_MAX + 1]; /* every query is bound to it */
     unsigned roles;                         /* of enum auth_role */
-    char scopes[AUTH_SCOPES_MAX + 1];       /* space-separated narrowing; empty: all that roles give */
+    char scopes[AUTH_SCOPES_MAX + 1]; /* space-separated narrowing; empty: all that roles give */
 };
 
 bool auth_allows(const struct auth_caller *caller, const char *scope);
@@ -56,7 +56,7 @@ bool auth_token_hash(const char *token, uint8_t hash[32]); /* false: not the for
 struct auth_signed {
     const char *method;
     const char *request_id;
-    int64_t issued_ms; /* Unix epoch */
+    int64_t issued_ms;   /* Unix epoch */
     int64_t deadline_ms; /* relative, as in the frame */
     const struct auth_caller *caller;
     const void *body;

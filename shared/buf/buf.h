@@ -32,7 +32,8 @@ void buf_json_str(struct buf *buf, const char *s, size_t len);
 /* Hand the memory over to the caller (free() it); the struct is zero afterwards. */
 char *buf_take(struct buf *buf);
 
-static inline __attribute__((unused)) void buf_done_at(struct buf *buf)
+static inline __attribute__((unused)) void
+buf_done_at(struct buf *buf)
 {
     buf_done(buf);
 }

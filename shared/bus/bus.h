@@ -17,10 +17,10 @@
 #include "err/err.h"
 
 struct bus_options {
-    const char *brokers;   /* host:port list */
-    const char *client_id; /* "registry-1" */
-    int64_t fetch_wait_ms; /* 500 on a real broker, 10 on the embedded bus */
-    int64_t linger_us;     /* producer; 0 sends at once */
+    const char *brokers;    /* host:port list */
+    const char *client_id;  /* "registry-1" */
+    int64_t fetch_wait_ms;  /* 500 on a real broker, 10 on the embedded bus */
+    int64_t linger_us;      /* producer; 0 sends at once */
     const char *properties; /* more librdkafka properties, "k=v;k=v" (TLS, SASL); NULL */
 };
 
@@ -97,11 +97,11 @@ MUST_CHECK enum err_code bus_reader_bounds(struct bus_reader *r, const char *top
 MUST_CHECK enum err_code bus_reader_assign(struct bus_reader *r, const struct bus_position *p,
                                            size_t count, struct err *err);
 enum bus_event {
-    BUS_NOTHING,          /* timeout_ms passed */
-    BUS_MESSAGE,          /* *m is filled, valid until bus_message_done(handle) */
-    BUS_CLUSTER_CHANGED,  /* another cluster answers: assign anew */
-    BUS_OFFSET_LOST,      /* the assigned offset is gone (retention): *m names topic, partition */
-    BUS_ERROR,            /* *err is filled; the reader goes on by itself */
+    BUS_NOTHING,         /* timeout_ms passed */
+    BUS_MESSAGE,         /* *m is filled, valid until bus_message_done(handle) */
+    BUS_CLUSTER_CHANGED, /* another cluster answers: assign anew */
+    BUS_OFFSET_LOST,     /* the assigned offset is gone (retention): *m names topic, partition */
+    BUS_ERROR,           /* *err is filled; the reader goes on by itself */
 };
 enum bus_event bus_reader_poll(struct bus_reader *r, int timeout_ms, struct bus_message *m,
                                void **handle, struct err *err);

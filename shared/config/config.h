@@ -28,7 +28,14 @@
 
 #include <stdio.h>
 
-enum config_type { CONFIG_TYPE_STR, CONFIG_TYPE_SECRET, CONFIG_TYPE_CHOICE, CONFIG_TYPE_INT, CONFIG_TYPE_BOOL, CONFIG_TYPE_DOUBLE };
+enum config_type {
+    CONFIG_TYPE_STR,
+    CONFIG_TYPE_SECRET,
+    CONFIG_TYPE_CHOICE,
+    CONFIG_TYPE_INT,
+    CONFIG_TYPE_BOOL,
+    CONFIG_TYPE_DOUBLE
+};
 
 struct config_key {
     const char *name; /* UPPER_CASE without the prefix; NULL ends the table */
@@ -42,13 +49,39 @@ struct config_key {
     const char *doc;
 };
 
-#define CONFIG_STR(st, n, f, def, text) {.name = n, .type = CONFIG_TYPE_STR, .offset = offsetof(st, f), .fallback = def, .doc = text}
-#define CONFIG_SECRET(st, n, f, text) {.name = n, .type = CONFIG_TYPE_SECRET, .offset = offsetof(st, f), .doc = text}
-#define CONFIG_CHOICE(st, n, f, def, list, text) {.name = n, .type = CONFIG_TYPE_CHOICE, .offset = offsetof(st, f), .fallback = def, .choices = list, .doc = text}
-#define CONFIG_INT(st, n, f, def, lo, hi, text) {.name = n, .type = CONFIG_TYPE_INT, .offset = offsetof(st, f), .fallback = def, .min = lo, .max = hi, .doc = text}
-#define CONFIG_BOOL(st, n, f, def, text) {.name = n, .type = CONFIG_TYPE_BOOL, .offset = offsetof(st, f), .fallback = def, .doc = text}
-#define CONFIG_DOUBLE(st, n, f, def, lo, hi, text) {.name = n, .type = CONFIG_TYPE_DOUBLE, .offset = offsetof(st, f), .fallback = def, .min = lo, .max = hi, .doc = text}
-#define CONFIG_END {.name = NULL}
+#define CONFIG_STR(st, n, f, def, text)                                                            \
+    {                                                                                              \
+        .name = n, .type = CONFIG_TYPE_STR, .offset = offsetof(st, f), .fallback = def,            \
+        .doc = text                                                                                \
+    }
+#define CONFIG_SECRET(st, n, f, text)                                                              \
+    {                                                                                              \
+        .name = n, .type = CONFIG_TYPE_SECRET, .offset = offsetof(st, f), .doc = text              \
+    }
+#define CONFIG_CHOICE(st, n, f, def, list, text)                                                   \
+    {                                                                                              \
+        .name = n, .type = CONFIG_TYPE_CHOICE, .offset = offsetof(st, f), .fallback = def,         \
+        .choices = list, .doc = text                                                               \
+    }
+#define CONFIG_INT(st, n, f, def, lo, hi, text)                                                    \
+    {                                                                                              \
+        .name = n, .type = CONFIG_TYPE_INT, .offset = offsetof(st, f), .fallback = def, .min = lo, \
+        .max = hi, .doc = text                                                                     \
+    }
+#define CONFIG_BOOL(st, n, f, def, text)                                                           \
+    {                                                                                              \
+        .name = n, .type = CONFIG_TYPE_BOOL, .offset = offsetof(st, f), .fallback = def,           \
+        .doc = text                                                                                \
+    }
+#define CONFIG_DOUBLE(st, n, f, def, lo, hi, text)                                                 \
+    {                                                                                              \
+        .name = n, .type = CONFIG_TYPE_DOUBLE, .offset = offsetof(st, f), .fallback = def,         \
+        .min = lo, .max = hi, .doc = text                                                          \
+    }
+#define CONFIG_END                                                                                 \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
 /* A table bound to the struct that it fills. A program may have several (the common
  * rows of every service and its own); names must not repeat among them. */
@@ -65,8 +98,8 @@ struct config; /* remembers prefix, tables, file and flags for reload and printi
  * Strings in the targets belong to *config. ERR_INVALID, ERR_NOT_FOUND (file).
  */
 MUST_CHECK enum err_code config_load(struct config **config, const char *prefix,
-                                     const struct config_table *tables, int argc,
-                                     char *const *argv, struct err *err);
+                                     const struct config_table *tables, int argc, char *const *argv,
+                                     struct err *err);
 void config_free(struct config *config);
 CLEANUP_DEFINE(struct config, config_free)
 

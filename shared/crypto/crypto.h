@@ -16,7 +16,8 @@ void crypto_sha256_hex(const void *data, size_t len, char hex[SHA256_HEX + 1]);
 struct sha256_stream; /* for contents that come in pieces */
 struct sha256_stream *sha256_stream_new(void);
 void sha256_stream_add(struct sha256_stream *s, const void *data, size_t len);
-void sha256_stream_end(struct sha256_stream *s, uint8_t digest[SHA256_BYTES]); /* s may be freed only */
+void sha256_stream_end(struct sha256_stream *s,
+                       uint8_t digest[SHA256_BYTES]); /* s may be freed only */
 void sha256_stream_free(struct sha256_stream *s);
 CLEANUP_DEFINE(struct sha256_stream, sha256_stream_free)
 
@@ -25,7 +26,7 @@ void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_
 bool crypto_equal(const void *a, const void *b, size_t len); /* constant time */
 void crypto_random(void *out, size_t len);
 
-void crypto_hex(const void *data, size_t len, char *hex); /* 2 * len digits and NUL */
+void crypto_hex(const void *data, size_t len, char *hex);      /* 2 * len digits and NUL */
 bool crypto_unhex(const char *hex, size_t hex_len, void *out); /* hex_len / 2 bytes */
 /* URL-safe base64 without padding; out holds 4 * ((len + 2) / 3) + 1. */
 void crypto_base64url(const void *data, size_t len, char *out);

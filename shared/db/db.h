@@ -66,7 +66,14 @@ struct db_stmt {
 };
 
 struct db_param {
-    enum { DB_KIND_NULL, DB_KIND_TEXT, DB_KIND_BYTES, DB_KIND_INT, DB_KIND_DOUBLE, DB_KIND_BOOL } kind;
+    enum {
+        DB_KIND_NULL,
+        DB_KIND_TEXT,
+        DB_KIND_BYTES,
+        DB_KIND_INT,
+        DB_KIND_DOUBLE,
+        DB_KIND_BOOL
+    } kind;
     union {
         struct {
             const void *data;
@@ -77,7 +84,7 @@ struct db_param {
     } value;
 };
 
-struct db_param db_text(const char *s); /* NULL: SQL NULL */
+struct db_param db_text(const char *s);                 /* NULL: SQL NULL */
 struct db_param db_bytes(const void *data, size_t len); /* bytea */
 struct db_param db_int(int64_t i);
 struct db_param db_double(double d);
@@ -90,7 +97,9 @@ struct db_param db_int_array(struct arena *arena, const int64_t *items, size_t c
 struct db_param db_bytes_array(struct arena *arena, const void *const *items, const size_t *lens,
                                size_t count);
 
-#define DB_PARAMS(...) (const struct db_param[]){__VA_ARGS__}, sizeof((const struct db_param[]){__VA_ARGS__}) / sizeof(struct db_param)
+#define DB_PARAMS(...)                                                                             \
+    (const struct db_param[]){__VA_ARGS__},                                                        \
+        sizeof((const struct db_param[]){__VA_ARGS__}) / sizeof(struct db_param)
 #define DB_NO_PARAMS NULL, 0
 
 /*
@@ -104,8 +113,8 @@ MUST_CHECK enum err_code db_exec(struct db_conn *conn, const struct db_stmt *stm
                                  struct db_result **result, struct err *err);
 /* Like db_exec(), and ERR_CONFLICT unless exactly `rows` rows were affected or returned. */
 MUST_CHECK enum err_code db_exec_expect(struct db_conn *conn, const struct db_stmt *stmt,
-                                        const struct db_param *params, size_t count,
-                                        int64_t rows, struct err *err);
+                                        const struct db_param *params, size_t count, int64_t rows,
+                                        struct err *err);
 /* Send without waiting (pipeline mode, inside a transaction only). Errors show at the
  * next db_flush(), db_exec() or db_commit(), which then fail with the first of them. */
 MUST_CHECK enum err_code db_queue(struct db_conn *conn, const struct db_stmt *stmt,
@@ -117,10 +126,12 @@ MUST_CHECK enum err_code db_script(struct db_conn *conn, const char *sql, struct
 void db_result_free(struct db_result *result);
 CLEANUP_DEFINE(struct db_result, db_result_free)
 size_t db_rows(const struct db_result *result);
-int64_t db_affected(const struct db_result *result); /* rows inserted, updated, deleted or returned */
+int64_t
+db_affected(const struct db_result *result); /* rows inserted, updated, deleted or returned */
 bool db_is_null(const struct db_result *result, size_t row, int col);
-const char *db_str(const struct db_result *result, size_t row, int col); /* "" when NULL; lives as long as result */
-int64_t db_i64(const struct db_result *result, size_t row, int col);     /* 0 when NULL */
+const char *db_str(const struct db_result *result, size_t row,
+                   int col); /* "" when NULL; lives as long as result */
+int64_t db_i64(const struct db_result *result, size_t row, int col); /* 0 when NULL */
 double db_f64(const struct db_result *result, size_t row, int col);
 bool db_boolean(const struct db_result *result, size_t row, int col);
 char *db_copy(const struct db_result *result, size_t row, int col, struct arena *arena);

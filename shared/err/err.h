@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, args) __attribute__((format(printf, format, args)))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 /* One row a code in err.c: wire name, HTTP status, whether a retry helps. */
 enum err_code {
@@ -55,16 +55,16 @@ enum err_code err_set(struct err *err, enum err_code code, const char *format, .
 /* Prefix err->message with "context: "; returns err->code. */
 enum err_code err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
-const char *err_name(enum err_code code);           /* "NOT_FOUND" */
-enum err_code err_from_name(const char *name);      /* unknown: ERR_INTERNAL */
-int err_http_status(enum err_code code);            /* 404 */
-bool err_retriable(enum err_code code);             /* the same call may succeed later */
-enum err_code err_from_http_status(int status);     /* nearest code; 2xx is ERR_OK */
+const char *err_name(enum err_code code);       /* "NOT_FOUND" */
+enum err_code err_from_name(const char *name);  /* unknown: ERR_INTERNAL */
+int err_http_status(enum err_code code);        /* 404 */
+bool err_retriable(enum err_code code);         /* the same call may succeed later */
+enum err_code err_from_http_status(int status); /* nearest code; 2xx is ERR_OK */
 
 /* Cleanup declared with the variable: `CLEANUP(db_pool_free) struct db_pool *p = NULL;`
  * calls db_pool_free(p) when p leaves scope. Each _free accepts NULL. */
 #define CLEANUP(function) __attribute__((cleanup(function##_at)))
-#define CLEANUP_DEFINE(type, function)                                                            \
+#define CLEANUP_DEFINE(type, function)                                                             \
     static inline __attribute__((unused)) void function##_at(type **p)                             \
     {                                                                                              \
         function(*p);                                                                              \
@@ -80,14 +80,16 @@ enum err_code err_from_http_status(int status);     /* nearest code; 2xx is ERR_
 /* malloc family that aborts with a line on stderr instead of returning NULL. */
 void *mem_alloc(size_t bytes) __attribute__((malloc, returns_nonnull));
 void *mem_zalloc(size_t bytes) __attribute__((malloc, returns_nonnull));
-void *mem_calloc(size_t count, size_t bytes) __attribute__((returns_nonnull)); /* zeroed; aborts on overflow */
+void *mem_calloc(size_t count, size_t bytes)
+    __attribute__((returns_nonnull)); /* zeroed; aborts on overflow */
 void *mem_realloc(void *p, size_t bytes) __attribute__((returns_nonnull));
 char *mem_strdup(const char *s);            /* NULL gives NULL */
 char *mem_strndup(const char *s, size_t n); /* adds the NUL */
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* CLEANUP(mem_free) for plain heap pointers of any type. */
-static inline __attribute__((unused)) void mem_free_at(void *p)
+static inline __attribute__((unused)) void
+mem_free_at(void *p)
 {
     __builtin_free(*(void **)p);
 }

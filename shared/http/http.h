@@ -32,8 +32,9 @@ typedef enum err_code (*http_data)(void *arg, struct http_request *request, cons
                                    size_t len, struct err *err);
 
 struct http_route {
-    const char *verb;    /* "GET" also serves HEAD; NULL ends the table */
-    const char *pattern; /* "/api/v1/models/{name}/versions/{version}"; a last "{path*}" takes the rest */
+    const char *verb; /* "GET" also serves HEAD; NULL ends the table */
+    const char
+        *pattern; /* "/api/v1/models/{name}/versions/{version}"; a last "{path*}" takes the rest */
     http_handler handler;
     http_data stream;  /* NULL: the body is collected */
     uint64_t max_body; /* bytes; 0: the server's default */
@@ -41,8 +42,8 @@ struct http_route {
 };
 
 struct http_server_options {
-    const char *bind; /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
-    unsigned threads; /* 0: 1 */
+    const char *bind;         /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
+    unsigned threads;         /* 0: 1 */
     unsigned max_connections; /* 0: 1024 */
     unsigned idle_timeout_s;  /* 0: 60 */
     uint64_t max_body;        /* 0: 1 MiB */
@@ -51,7 +52,7 @@ struct http_server_options {
     /* Writes the error answer (status and headers may be set); NULL: RFC 9457 problem document. */
     void (*on_error)(void *arg, struct http_request *request, const struct err *err);
     void (*on_turn)(void *arg, unsigned thread); /* NULL: none */
-    const char *tls_cert_file, *tls_key_file; /* PEM; NULL: plain */
+    const char *tls_cert_file, *tls_key_file;    /* PEM; NULL: plain */
 };
 MUST_CHECK enum err_code http_server_start(struct http_server **server,
                                            const struct http_server_options *options,
@@ -61,19 +62,20 @@ int http_server_port(const struct http_server *server);
 bool http_server_stop(struct http_server *server, int64_t deadline_ms);
 
 const char *http_verb(const struct http_request *r);
-const char *http_path(const struct http_request *r);              /* decoded */
-const char *http_param(const struct http_request *r, const char *name);  /* from the pattern, percent-decoded */
-const char *http_query(const struct http_request *r, const char *name);  /* first value or NULL */
+const char *http_path(const struct http_request *r); /* decoded */
+const char *http_param(const struct http_request *r,
+                       const char *name); /* from the pattern, percent-decoded */
+const char *http_query(const struct http_request *r, const char *name); /* first value or NULL */
 /* Each query parameter in order. */
 void http_query_each(const struct http_request *r,
                      void (*each)(void *arg, const char *name, const char *value), void *arg);
 const char *http_header(const struct http_request *r, const char *name); /* or NULL */
-const char *http_peer(const struct http_request *r); /* address text */
-const char *http_body(const struct http_request *r, size_t *len); /* NUL-terminated */
+const char *http_peer(const struct http_request *r);                     /* address text */
+const char *http_body(const struct http_request *r, size_t *len);        /* NUL-terminated */
 const void *http_route_user(const struct http_request *r);
 const char *http_route_pattern(const struct http_request *r); /* for metrics labels */
 struct arena *http_arena(struct http_request *r);
-unsigned http_thread(const struct http_request *r); /* worker index */
+unsigned http_thread(const struct http_request *r);    /* worker index */
 int64_t http_started_us(const struct http_request *r); /* CLOCK_MONOTONIC, first byte dispatched */
 void http_set_state(struct http_request *r, void *state, void (*release)(void *state));
 void *http_state(const struct http_request *r);
@@ -81,9 +83,12 @@ void *http_state(const struct http_request *r);
 /* Response headers, before the answer. */
 void http_reply_header(struct http_request *r, const char *name, const char *value);
 /* Exactly one of these, from any thread; *r is gone afterwards. */
-void http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t len); /* copies */
-void http_reply_take(struct http_request *r, int status, const char *content_type, struct buf *body); /* takes */
-void http_reply_file(struct http_request *r, int status, const char *content_type, int fd, uint64_t bytes); /* takes fd */
+void http_reply(struct http_request *r, int status, const char *content_type, const void *body,
+                size_t len); /* copies */
+void http_reply_take(struct http_request *r, int status, const char *content_type,
+                     struct buf *body); /* takes */
+void http_reply_file(struct http_request *r, int status, const char *content_type, int fd,
+                     uint64_t bytes);                                 /* takes fd */
 void http_reply_error(struct http_request *r, const struct err *err); /* through on_error */
 /* RFC 9457 body {type,title,status,detail,code} as application/problem+json. */
 void http_problem(struct http_request *r, const struct err *err);

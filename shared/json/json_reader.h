@@ -19,7 +19,16 @@
 
 #define JSON_DEPTH_MAX 64
 
-enum json_type { JSON_T_END, JSON_T_OBJECT, JSON_T_ARRAY, JSON_T_STRING, JSON_T_NUMBER, JSON_T_TRUE, JSON_T_FALSE, JSON_T_NULL };
+enum json_type {
+    JSON_T_END,
+    JSON_T_OBJECT,
+    JSON_T_ARRAY,
+    JSON_T_STRING,
+    JSON_T_NUMBER,
+    JSON_T_TRUE,
+    JSON_T_FALSE,
+    JSON_T_NULL
+};
 
 struct json_reader {
     const char *start, *p, *end;
@@ -39,20 +48,24 @@ void json_open(struct json_reader *r, const char *data, size_t len);
 enum json_type json_peek(struct json_reader *r); /* type of the next value */
 
 bool json_enter_object(struct json_reader *r); /* fails the reader if the next value is none */
-bool json_member(struct json_reader *r, struct json_text *key); /* false after the closing brace (consumed) */
+bool json_member(struct json_reader *r,
+                 struct json_text *key); /* false after the closing brace (consumed) */
 bool json_key_is(const struct json_text *key, const char *name);
 bool json_enter_array(struct json_reader *r);
-bool json_element(struct json_reader *r); /* true: a value follows; false after the bracket (consumed) */
+bool
+json_element(struct json_reader *r); /* true: a value follows; false after the bracket (consumed) */
 
 bool json_number(struct json_reader *r, double *value);
-bool json_float(struct json_reader *r, float *value); /* correctly rounded to float; null reads as NaN */
+bool json_float(struct json_reader *r,
+                float *value); /* correctly rounded to float; null reads as NaN */
 bool json_integer(struct json_reader *r, int64_t *value);
 bool json_boolean(struct json_reader *r, bool *value);
 bool json_raw_string(struct json_reader *r, struct json_text *text);
 /* Escapes resolved, UTF-8 checked, NUL-terminated in arena. */
 bool json_string(struct json_reader *r, struct arena *arena, const char **s, size_t *len);
 bool json_skip(struct json_reader *r); /* one value, whatever it is */
-bool json_fail(struct json_reader *r, const char *what); /* the caller's own error, with the offset; false */
+bool json_fail(struct json_reader *r,
+               const char *what); /* the caller's own error, with the offset; false */
 
 /* ERR_OK when no error stuck and only white space is left. */
 MUST_CHECK enum err_code json_finish(struct json_reader *r, struct err *err);

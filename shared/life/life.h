@@ -45,7 +45,7 @@ void life_on_stop(const char *name, bool (*stop)(void *arg, int64_t deadline_ms)
 /* Run the stop list within drain_ms. Returns false when a step fell short. */
 bool life_shutdown(int64_t drain_ms);
 
-int64_t life_now_ms(void);     /* Unix epoch, ms */
+int64_t life_now_ms(void); /* Unix epoch, ms */
 int64_t life_monotonic_ms(void);
 int64_t life_monotonic_us(void);
 /* Sleep up to ms, less when the process is asked to stop (then false). */

@@ -101,10 +101,11 @@ log_write(enum log_level level, const char *msg, const struct log_field *fields)
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    buf_printf(&line,
-               "{\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\",\"service\":\"%s\"",
-               utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-               utc.tm_sec, now.tv_nsec / 1000000, level_names[level], service_name);
+    buf_printf(
+        &line,
+        "{\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\",\"service\":\"%s\"",
+        utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+        now.tv_nsec / 1000000, level_names[level], service_name);
     add_string(&line, "msg", msg);
     for (; fields && fields->name; fields++)
         add_field(&line, fields);

@@ -28,7 +28,8 @@ struct log_field {
 };
 
 #define LOG_STR(n, v) ((struct log_field){.name = (n), .kind = LOG_KIND_STR, .value.s = (v)})
-#define LOG_INT(n, v) ((struct log_field){.name = (n), .kind = LOG_KIND_INT, .value.i = (int64_t)(v)})
+#define LOG_INT(n, v)                                                                              \
+    ((struct log_field){.name = (n), .kind = LOG_KIND_INT, .value.i = (int64_t)(v)})
 #define LOG_DOUBLE(n, v) ((struct log_field){.name = (n), .kind = LOG_KIND_DOUBLE, .value.d = (v)})
 #define LOG_BOOL(n, v) ((struct log_field){.name = (n), .kind = LOG_KIND_BOOL, .value.i = !!(v)})
 /* Two fields: error (the code's name) and detail (the message). */
@@ -47,7 +48,8 @@ void log_set_trace(const char *trace_id);
 
 #define LOG_AT(level, msg, ...)                                                                    \
     (log_enabled(level)                                                                            \
-         ? log_write(level, msg, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.name = NULL}}) \
+         ? log_write(level, msg,                                                                   \
+                     (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.name = NULL}})         \
          : (void)0)
 #define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...) LOG_AT(LOG_INFO, __VA_ARGS__)

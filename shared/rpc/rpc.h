@@ -54,8 +54,15 @@ struct rpc_method {
 };
 
 /* A row from a handler with its own message types. */
-#define RPC_QUERY(n, h, s, d) {.name = n, .handler = (rpc_handler)(void (*)(void))(h), .scope = s, .deadline_ms = d}
-#define RPC_COMMAND(n, h, s, d) {.name = n, .handler = (rpc_handler)(void (*)(void))(h), .scope = s, .deadline_ms = d, .command = true}
+#define RPC_QUERY(n, h, s, d)                                                                      \
+    {                                                                                              \
+        .name = n, .handler = (rpc_handler)(void (*)(void))(h), .scope = s, .deadline_ms = d       \
+    }
+#define RPC_COMMAND(n, h, s, d)                                                                    \
+    {                                                                                              \
+        .name = n, .handler = (rpc_handler)(void (*)(void))(h), .scope = s, .deadline_ms = d,      \
+        .command = true                                                                            \
+    }
 
 /* One interface that a server offers: a descriptor and its rows. */
 struct rpc_interface {
@@ -71,7 +78,8 @@ struct rpc_server_options {
     unsigned workers;  /* threads that run handlers */
     unsigned contexts; /* requests in flight (0: 64) */
     unsigned queue;    /* bound of the work queue (0: 256) */
-    struct db_pool *db; /* may be NULL: then handlers get no connection and commands are refused at start */
+    struct db_pool
+        *db; /* may be NULL: then handlers get no connection and commands are refused at start */
 };
 
 struct rpc_server;
@@ -82,12 +90,10 @@ MUST_CHECK enum err_code rpc_server_start(struct rpc_server **server,
 bool rpc_server_stop(struct rpc_server *server, int64_t deadline_ms);
 /* Run a method in this process as the server would for a verified caller, without a
  * socket; response bytes in arena. For the gateway's own methods. */
-MUST_CHECK enum err_code rpc_server_dispatch(struct rpc_server *server, const char *method,
-                                             const struct auth_caller *caller,
-                                             const char *request_id, const void *body,
-                                             size_t body_len, struct arena *arena,
-                                             const uint8_t **reply, size_t *reply_len,
-                                             struct err *err);
+MUST_CHECK enum err_code
+rpc_server_dispatch(struct rpc_server *server, const char *method, const struct auth_caller *caller,
+                    const char *request_id, const void *body, size_t body_len, struct arena *arena,
+                    const uint8_t **reply, size_t *reply_len, struct err *err);
 
 struct rpc_client_options {
     const char *url;
@@ -99,8 +105,7 @@ struct rpc_client;
 /* Does not wait for the server; calls fail with ERR_UNAVAILABLE quickly while it is away and
  * reconnect by themselves (10 ms … 1 s). */
 MUST_CHECK enum err_code rpc_client_open(struct rpc_client **client,
-                                         const struct rpc_client_options *options,
-                                         struct err *err);
+                                         const struct rpc_client_options *options, struct err *err);
 void rpc_client_free(struct rpc_client *client); /* waits for calls in flight */
 CLEANUP_DEFINE(struct rpc_client, rpc_client_free)
 
@@ -110,16 +115,16 @@ typedef void (*rpc_done)(void *arg, const void *body, size_t len, const struct e
 
 /* method: short name ("GetModelVersion"); request_id NULL makes one up (UUIDv7); deadline_ms relative,
  * 0: 5000. body is copied. done is called exactly once, also when this fails at once. */
-void rpc_call_async(struct rpc_client *client, const char *method,
-                    const struct auth_caller *caller, const char *request_id,
-                    int64_t deadline_ms, const void *body, size_t len, rpc_done done, void *arg);
+void rpc_call_async(struct rpc_client *client, const char *method, const struct auth_caller *caller,
+                    const char *request_id, int64_t deadline_ms, const void *body, size_t len,
+                    rpc_done done, void *arg);
 
 /* The same, waiting; the reply unpacked as descriptor into arena. */
 MUST_CHECK enum err_code rpc_call(struct rpc_client *client, const char *method,
                                   const struct auth_caller *caller, const char *request_id,
                                   int64_t deadline_ms, const ProtobufCMessage *request,
-                                  const ProtobufCMessageDescriptor *reply_type,
-                                  struct arena *arena, ProtobufCMessage **reply, struct err *err);
+                                  const ProtobufCMessageDescriptor *reply_type, struct arena *arena,
+                                  ProtobufCMessage **reply, struct err *err);
 
 /* Decode and verify one request frame; the fuzzer's entry and the server's first step. */
 MUST_CHECK enum err_code rpc_frame_decode(const void *data, size_t len, const void *key,

@@ -20,7 +20,7 @@ struct trace {
 
 /* False (and *trace empty) when text is NULL or malformed: start a new one then. */
 bool trace_parse(const char *text, struct trace *trace);
-void trace_start(struct trace *trace);                            /* new random ids */
+void trace_start(struct trace *trace);                             /* new random ids */
 void trace_child(const struct trace *parent, struct trace *child); /* new span */
 void trace_format(const struct trace *trace, char text[TRACE_PARENT_LEN + 1]);
 
