@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# What modelbus needs from the distribution (Debian 12, 13, Ubuntu LTS). Sourced by the
+# other scripts: `need build run` installs what is missing of these sets. docs/dependencies.md
+# says why each is there.
+
+PACKAGES_build=(build-essential cmake ninja-build pkg-config
+    librdkafka-dev libpq-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
+    libjansson-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev)
+PACKAGES_run=(postgresql)
+PACKAGES_demo=(python3 python3-xgboost python3-sklearn python3-protobuf python3-confluent-kafka)
+PACKAGES_test=(libcriterion-dev python3-pytest python3-psutil kcat maven default-jre-headless procps iproute2 curl jq shellcheck)
+PACKAGES_ci=(clang clang-format clang-tidy llvm lld)
+PACKAGES_bench=(nginx-light wrk)
+
+need() {
+    local set name missing=()
+    for set in "$@"; do
+        local -n packages=PACKAGES_$set
+        for name in "${packages[@]}"; do
+            dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q '^install ok' || missing+=("$name")
+        done
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    local sudo=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || {
+            echo "These packages are missing and sudo is not here to install them; as root run:" >&2
+            echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+            return 1
+        }
+        sudo=(sudo)
+    fi
+    echo "Installing ${#missing[@]} packages: ${missing[*]}"
+    "${sudo[@]}" apt-get update -qq
+    # policy-rc.d semantics: the distribution's own PostgreSQL server is not wanted, only its programs.
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
