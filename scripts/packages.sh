@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the arrays are used by name
 # What modelbus needs from the distribution (Debian 12, 13, Ubuntu LTS). Sourced by the
 # other scripts: `need build run` installs what is missing of these sets. docs/dependencies.md
 # says why each is there.
@@ -32,6 +32,5 @@ need() {
     fi
     echo "Installing ${#missing[@]} packages: ${missing[*]}"
     "${sudo[@]}" apt-get update -qq
-    # policy-rc.d semantics: the distribution's own PostgreSQL server is not wanted, only its programs.
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }

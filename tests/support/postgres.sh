@@ -6,8 +6,8 @@
 # Works as root: PostgreSQL then runs as the user postgres.
 set -euo pipefail
 die() { echo "postgres.sh: $*" >&2; exit 1; }
-BIN=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
-[ -n "$BIN" ] || die "no PostgreSQL server found: install the package postgresql"
+BIN=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+[ -d "$BIN" ] || die "no PostgreSQL server found: install the package postgresql"
 as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; else "$@"; fi; }
 freeport() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
 start() {

@@ -1,0 +1,297 @@
+"""The main job of scripts/quickstart: three models trained, promoted, swapped and rolled back while
+clients predict without pause; prints a timeline and a summary. Exits 1 when anything that should
+happen did not, or when one prediction failed."""
+
+import argparse
+import collections
+import http.client
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--bin", required=True)
+parser.add_argument("--dir", required=True)
+parser.add_argument("--clients", type=int, default=4)
+args = parser.parse_args()
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLI = str(pathlib.Path(args.bin).resolve() / "modelbus")
+MODEL = ENDPOINT = "breast-cancer"
+COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def environment():
+    """The addresses that `modelbus local up` wrote to DIR/env."""
+    script = f'set -a; . "{args.dir}/env"; env -0'
+    out = subprocess.run(["bash", "-c", script], check=True, stdout=subprocess.PIPE).stdout
+    return dict(pair.split("=", 1) for pair in out.decode().split("\0") if "=" in pair)
+
+
+ENV = environment()
+
+
+def modelbus(*words):
+    done = subprocess.run([CLI, *words], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"modelbus {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+class Timeline:
+    """Prints lines with the time since the start and since the line before."""
+
+    def __init__(self):
+        self.start = self.last = time.monotonic()
+        self.lock = threading.Lock()
+
+    def line(self, kind, text, colour="0"):
+        with self.lock:
+            now = time.monotonic()
+            stamp = f"{now - self.start:8.3f} s {(now - self.last) * 1000:+9.1f} ms"
+            self.last = now
+            if COLOUR:
+                kind = f"\033[{colour}m{kind:<16}\033[0m"
+            print(f"{stamp}  {kind:<16} {text}", flush=True)
+
+
+TIMELINE = Timeline()
+COLOURS = {"ModelLoadFailed": "31", "RolledBack": "33", "ModelLoaded": "32", "ModelDeployed": "36"}
+
+
+def describe(kind, data):
+    artifact = (data.get("artifact") or {}).get("uri", "")[:15]
+    if kind == "ModelTrained":
+        metrics = ", ".join(f"{m['key']} {m['value']:.4f}" for m in data.get("metrics", []))
+        return f"{data['model_name']} by {data.get('trained_by', '?')}: {metrics}; {artifact}…"
+    if kind == "ModelRegistered":
+        return f"{data['model_name']} version {data['version']}"
+    if kind == "AliasMoved":
+        return f"{data['model_name']}@{data['alias']} → version {data.get('version', 0)} (was {data.get('previous_version', 0) or 'none'})"
+    if kind == "StageChanged":
+        return f"{data['model_name']} version {data['version']}: {data.get('from_stage')} → {data['to_stage']}"
+    if kind == "ModelDeployed":
+        return f"endpoint {data['endpoint']} generation {data['generation']}: version {data['target']['version']} ({data['reason']})"
+    if kind == "RolledBack":
+        return f"endpoint {data['endpoint']}: version {data['from']['version']} → {data['to']['version']} ({data.get('reason', '')})"
+    if kind == "ModelLoaded":
+        swap = data.get("swap_us", 0)
+        return (f"pod {data['pod']} serves version {data['version']}: loaded in {data.get('load_ms', 0):.1f} ms"
+                + (f", swapped in {swap:.0f} µs" if swap else ""))
+    if kind == "ModelLoadFailed":
+        return f"pod {data['pod']} keeps version {data.get('serving_version', 0)}: {data.get('error_message', '')[:110]}"
+    return ""
+
+
+class Events:
+    """Follows the bus through `modelbus event tail`; remembers all, prints what the story needs."""
+
+    TOLD = {"ModelTrained", "ModelRegistered", "AliasMoved", "ModelDeployed", "ModelLoaded", "ModelLoadFailed",
+            "RolledBack"}
+
+    def __init__(self):
+        self.seen = []
+        self.changed = threading.Condition()
+        self.process = subprocess.Popen(
+            [CLI, "event", "tail", "experiment", "registry", "deployment", "serving", "--json"],
+            env=ENV, stdout=subprocess.PIPE, text=True)
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+        self.thread.start()
+
+    def follow(self):
+        for line in self.process.stdout:
+            event = json.loads(line)
+            kind = event["type"].rsplit(".", 1)[-1]
+            with self.changed:
+                self.seen.append((kind, event.get("data") or {}))
+                self.changed.notify_all()
+            if kind in self.TOLD:
+                TIMELINE.line(kind, describe(kind, event.get("data") or {}), COLOURS.get(kind, "0"))
+
+    def wait(self, kind, since=0, timeout=60, **fields):
+        """The first event of this kind from position `since` whose data has these fields."""
+        end = time.monotonic() + timeout
+        position = since
+        with self.changed:
+            while True:
+                while position < len(self.seen):
+                    name, data = self.seen[position]
+                    position += 1
+                    if name == kind and all(data.get(k) == v for k, v in fields.items()):
+                        return data
+                left = end - time.monotonic()
+                if left <= 0 or not self.changed.wait(left):
+                    sys.exit(f"waited {timeout} s for {kind} {fields}; it did not come. "
+                             f"See `modelbus local logs` and `modelbus dlq list`.")
+
+    def position(self):
+        with self.changed:
+            return len(self.seen)
+
+    def ready(self):
+        """Wait until the follower hears what is said now."""
+        for attempt in range(100):
+            run = f"quickstart-{os.getpid()}-{attempt}"
+            modelbus("event", "publish", "RunStarted", json.dumps({"run_id": run, "experiment": "quickstart"}))
+            end = time.monotonic() + 0.5
+            with self.changed:
+                while time.monotonic() < end:
+                    if any(k == "RunStarted" and d.get("run_id", "").startswith(f"quickstart-{os.getpid()}-")
+                           for k, d in self.seen):
+                        return
+                    self.changed.wait(0.05)
+        sys.exit("the bus does not answer: no event came back within 50 s")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Clients:
+    """Threads that predict without pause over kept-alive connections."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.stopping = threading.Event()
+        self.latency = []
+        self.failures = []
+        self.versions = collections.Counter()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(args.clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, offset):
+        url = urllib.parse.urlparse(ENV["MODELBUS_INFERENCE_URL"])
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+        latency, versions = [], collections.Counter()
+        turn = offset
+        while not self.stopping.is_set():
+            row = self.rows[turn % len(self.rows)]
+            turn += 1
+            body = json.dumps({"inputs": [{"name": "x", "shape": [1, len(row)], "datatype": "FP32", "data": row}]})
+            began = time.perf_counter()
+            try:
+                connection.request("POST", f"/v2/models/{ENDPOINT}/infer", body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = response.read()
+                if response.status != 200:
+                    raise RuntimeError(f"{response.status} {answer[:200]!r}")
+                versions[json.loads(answer)["model_version"]] += 1
+                latency.append(time.perf_counter() - began)
+            except Exception as error:  # every failure is counted and shown; none is expected
+                with self.lock:
+                    self.failures.append(repr(error))
+                connection.close()
+        with self.lock:
+            self.latency += latency
+            self.versions += versions
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def train(*options):
+    script = ROOT / "docs/examples/train_breast_cancer.py"
+    subprocess.run(["/usr/bin/python3", str(script), "--model", MODEL, *options],
+                   env=ENV, check=True, stdout=subprocess.DEVNULL)
+
+
+def new_version(events, *options):
+    since = events.position()
+    train(*options)
+    return events.wait("ModelRegistered", since, model_name=MODEL)["version"]
+
+
+def promote(events, version):
+    since = events.position()
+    began = time.monotonic()
+    modelbus("model", "alias", MODEL, "champion", str(version))
+    return since, began
+
+
+def percentile(values, q):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(q * len(values)))]
+
+
+def summary(events, clients, swaps):
+    print()
+    counts = collections.Counter(kind for kind, _ in events.seen)
+    print("events    " + ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()) if kind != "ServingStats"))
+    for what, seconds, load in swaps:
+        print(f"swap      {what}: {seconds * 1000:.1f} ms from command to the new model answering "
+              f"(load {load.get('load_ms', 0):.1f} ms, swap {load.get('swap_us', 0):.0f} µs)")
+    by_version = ", ".join(f"version {v}: {n}" for v, n in sorted(clients.versions.items(), key=lambda p: int(p[0])))
+    print(f"requests  {len(clients.latency)} served ({by_version}), {len(clients.failures)} failed")
+    print(f"latency   p50 {percentile(clients.latency, .5) * 1000:.2f} ms, p99 {percentile(clients.latency, .99) * 1000:.2f} ms "
+          f"(measured by {args.clients} Python clients)")
+    status = json.loads(modelbus("local", "status", "--json", "--dir", args.dir))
+    memory = [f"{part['name']} {part['pss_bytes'] / 2**20:.1f}" for part in status["parts"] if part.get("pss_bytes")]
+    print(f"memory    {', '.join(memory)} (MB, proportional set size)")
+    print(f"look at   REST {ENV['MODELBUS_GATEWAY_URL']}/api/v1/models, predictions {ENV['MODELBUS_INFERENCE_URL']}/info")
+    print(f"          brokers {ENV['MODELBUS_BROKERS']}, database {ENV['MODELBUS_POSTGRES_URL']}")
+    print(f"          . {args.dir}/env    {CLI} event tail    {CLI} endpoint show {ENDPOINT}")
+    print(f"stop      {CLI} local down --dir {args.dir}")
+
+
+def main():
+    from sklearn.datasets import load_breast_cancer
+
+    rows = load_breast_cancer().data.tolist()
+    events = Events()
+    clients = None
+    swaps = []
+    try:
+        events.ready()
+        TIMELINE.line("pipeline", "trains the first model")
+        first = new_version(events, "--trees", "50", "--depth", "3")
+        existing = subprocess.run([CLI, "endpoint", "show", ENDPOINT], env=ENV, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        if existing.returncode != 0:
+            modelbus("endpoint", "create", ENDPOINT, "--model", MODEL)
+        since, _ = promote(events, first)
+        events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=first)
+
+        clients = Clients(rows)
+        TIMELINE.line("clients", f"{args.clients} clients predict without pause from here on")
+        TIMELINE.line("pipeline", "trains a larger model")
+        second = new_version(events, "--trees", "200", "--depth", "4", "--format", "ubj")
+        since, began = promote(events, second)
+        load = events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=second)
+        swaps.append((f"version {first} → {second}", time.monotonic() - began, load))
+
+        TIMELINE.line("pipeline", "stores a broken model")
+        third = new_version(events, "--trees", "50", "--truncate")
+        since, _ = promote(events, third)
+        events.wait("ModelLoadFailed", since, endpoint=ENDPOINT, version=third)
+
+        TIMELINE.line("operator", f"modelbus endpoint rollback {ENDPOINT}")
+        since, began = events.position(), time.monotonic()
+        modelbus("endpoint", "rollback", ENDPOINT, "--reason", "version does not load")
+        events.wait("RolledBack", since, endpoint=ENDPOINT)
+        load = events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=first)
+        swaps.append((f"rollback to {first}", time.monotonic() - began, load))
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:  # let the clients see the first model again
+            time.sleep(0.05)
+    finally:
+        if clients:
+            clients.stop()
+        events.stop()
+    summary(events, clients, swaps)
+    if clients.failures:
+        sys.exit(f"{len(clients.failures)} predictions failed, first: {clients.failures[0]}")
+    missing = {str(v) for v in (first, second)} - set(clients.versions)
+    if missing or str(third) in clients.versions:
+        sys.exit(f"answers came from versions {dict(clients.versions)}; expected {first} and {second} only")
+
+
+main()
