@@ -2,6 +2,8 @@
 /* buf.c - append to a doubling buffer; numbers and JSON strings as text. */
 #include "buf/buf.h"
 
+#include "buf/text.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -109,11 +111,13 @@ buf_double(struct buf *buf, double x)
         buf_str(buf, x < 0 ? "-Infinity" : "Infinity");
         return;
     }
-    if (x == (double)(int64_t)x && x > -1e15 && x < 1e15 && !(x == 0 && signbit(x))) {
+    if (x > -1e15 && x < 1e15 && x == (double)(int64_t)x && !(x == 0 && signbit(x))) {
         buf_int(buf, (int64_t)x);
         return;
     }
-    for (int digits = 15; digits <= 17; digits++) {
+    /* Normal numbers of up to 15 digits come out of %.15g unchanged; denormal ones
+     * have fewer significant digits. */
+    for (int digits = isnormal(x) ? 15 : 1; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, x);
         if (strtod(text, NULL) == x)
             break;
@@ -121,53 +125,32 @@ buf_double(struct buf *buf, double x)
     buf_str(buf, text);
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 if it is not one (RFC 3629). */
-static size_t
-utf8_len(const unsigned char *s, size_t left)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t n = s[0] >= 0xf0 && s[0] <= 0xf4   ? 4
-               : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-               : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
-                                              : 0;
-    if (n == 0 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 void
 buf_json_str(struct buf *buf, const char *s, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)s;
+    size_t i = 0;
 
+    buf_reserve(buf, len + 2);
     buf_char(buf, '"');
-    for (size_t i = 0; i < len;) {
-        size_t n = utf8_len(p + i, len - i);
-        if (n == 0) {
-            buf_str(buf, "\xef\xbf\xbd");
-            i++;
-        } else if (n > 1) {
-            buf_add(buf, p + i, n);
+    while (i < len) {
+        size_t plain = i; /* the longest run that is copied as it is */
+        size_t n;
+        while (i < len && (unsigned char)s[i] >= 0x20 && s[i] != '"' && s[i] != '\\' &&
+               s[i] != 0x7f && (n = text_utf8_sequence(s + i, len - i)) > 0)
             i += n;
+        buf_add(buf, s + plain, i - plain);
+        if (i == len)
+            break;
+        unsigned char c = (unsigned char)s[i++];
+        if (c == '"' || c == '\\') {
+            buf_char(buf, '\\');
+            buf_char(buf, (char)c);
+        } else if (c == '\n') {
+            buf_str(buf, "\\n");
+        } else if (c < 0x20 || c == 0x7f) {
+            buf_printf(buf, "\\u%04x", c);
         } else {
-            unsigned char c = p[i++];
-            if (c == '"' || c == '\\') {
-                buf_char(buf, '\\');
-                buf_char(buf, (char)c);
-            } else if (c == '\n') {
-                buf_str(buf, "\\n");
-            } else if (c < 0x20 || c == 0x7f) {
-                buf_printf(buf, "\\u%04x", c);
-            } else {
-                buf_char(buf, (char)c);
-            }
+            buf_str(buf, "\xef\xbf\xbd");
         }
     }
     buf_char(buf, '"');

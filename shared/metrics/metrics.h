@@ -18,8 +18,11 @@
 
 struct metric; /* one series */
 
-/* labels: "name=value,name=value" pairs as arguments, ended by NULL:
- * metrics_counter("modelbus_rpc_requests_total", "Requests.", "method", m, NULL). */
+/* Labels are name, value pairs of strings (copied), ended by NULL:
+ * metrics_counter("modelbus_rpc_requests_total", "Requests.", "method", m, NULL).
+ * Give the names of one metric always in the same order. Looking a metric up takes a mutex
+ * and a hash lookup: keep the pointer where it is cheap to keep. The same name with another
+ * type aborts. */
 struct metric *metrics_counter(const char *name, const char *help, ...) __attribute__((sentinel));
 struct metric *metrics_gauge(const char *name, const char *help, ...) __attribute__((sentinel));
 /* bounds: ascending upper bounds, +Inf is added; borrowed for the process' life. */
@@ -29,13 +32,16 @@ struct metric *metrics_histogram(const char *name, const char *help, const doubl
 extern const double metrics_latency_bounds[];
 extern const size_t metrics_latency_bound_count;
 
-void metric_add(struct metric *m, double delta); /* counter (delta >= 0) or gauge */
+/* Updates: any thread, no lock. A counter never falls: it ignores a negative or NaN delta. A
+ * histogram counts NaN in +Inf and leaves it out of the sum. */
+void metric_add(struct metric *m, double delta); /* counter or gauge */
 void metric_set(struct metric *m, double value); /* gauge */
 void metric_observe(struct metric *m, double value);
 double metric_value(const struct metric *m); /* counter, gauge; histogram: count */
 
-/* Called before each rendering, to set gauges that are cheaper to compute then. */
+/* Called before each rendering, to set gauges that are cheaper to compute then. Runs on
+ * the rendering thread, for the rest of the process' life; may register metrics. */
 void metrics_on_render(void (*update)(void *arg), void *arg);
 
-/* All metrics, plus process_* (cpu, resident memory, fds, start time). */
+/* Append all metrics, plus process_* (cpu, memory, fds, start time). Any thread. */
 void metrics_render(struct buf *out);
