@@ -6,9 +6,11 @@
  * and the sentence that docs/configuration.md prints. Sources, later ones win:
  * the row's default, a YAML file (--config FILE or <PREFIX>_CONFIG; flat `name: value`
  * in lower case), the environment (<PREFIX>_NAME), a flag (--name VALUE or
- * --name=VALUE, lower case with dashes). An unknown key, a wrong type or a value out
- * of range is an error that names source, key and what was expected. "@PATH" as the
- * value of a secret reads the file's first line.
+ * --name=VALUE, lower case with dashes; booleans too take a value). An unknown key, a wrong
+ * type or a value out of range is an error that names source, key and what was expected, and
+ * the nearest key; so is an unknown <PREFIX>_* in the environment, but for the variables that
+ * Kubernetes sets for a Service of that name (<PREFIX>_SERVICE_HOST, <PREFIX>_PORT…).
+ * "@PATH" as the value of a secret reads the file's first line (at most 4096 bytes).
  *
  * Values of secrets are never printed: config_print() shows "(set)" or "(not set)".
  *
@@ -116,10 +118,12 @@ MUST_CHECK enum err_code config_reload(struct config *config, char **ignored, st
 void config_print(const struct config *config, FILE *out);
 /* A --help text: flag, environment name, default, doc. */
 void config_help(const char *prefix, const struct config_table *tables, FILE *out);
-/* The same rows as one JSON array (for docs/configuration.md). */
+/* The same rows as one JSON array of {name, environment, flag, type, choices, min, max,
+ * default, required, reloadable, doc} (for docs/configuration.md). */
 void config_describe(const char *prefix, const struct config_table *tables, FILE *out);
-/* Parse one YAML text of flat `name: value` pairs; the fuzzer's entry. *pairs is a
- * NULL-ended array name, value, name, value, …, free with config_pairs_free(). */
+/* Parse one YAML text of flat `name: value` pairs (at most 64 KiB and 1000 names; no
+ * nesting, anchors or second document); the fuzzer's entry. *pairs is a NULL-ended array
+ * name, value, name, value, …, free with config_pairs_free(). */
 MUST_CHECK enum err_code config_parse_yaml(const char *text, size_t len, char ***pairs,
                                            struct err *err);
 void config_pairs_free(char **pairs);
