@@ -15,7 +15,7 @@ parse_all(const struct settings *settings, union value *values, struct err *err)
         const struct setting *s = &settings->rows[i];
         if (!s->text && s->key->required)
             return err_set(err, ERR_INVALID, "%s is required: %s", s->key->name, s->key->doc);
-        if (value_parse(s, &values[i], err))
+        if (config_value_parse(s, &values[i], err))
             return err->code;
     }
     return ERR_OK;
@@ -25,7 +25,7 @@ static void
 values_free(const struct settings *settings, union value *values)
 {
     for (size_t i = 0; i < settings->count; i++)
-        if (value_is_string(settings->rows[i].key))
+        if (config_value_is_string(settings->rows[i].key))
             free(values[i].string);
     free(values);
 }
@@ -36,7 +36,7 @@ take_over(struct config *config, const struct setting *s, union value *value)
 {
     void *field = (char *)s->target + s->key->offset;
 
-    if (value_is_string(s->key)) {
+    if (config_value_is_string(s->key)) {
         char *string = TAKE_PTR(value->string);
         if (string) {
             config->strings =
@@ -59,7 +59,7 @@ equal(const struct setting *s, const union value *value)
 {
     const void *field = (const char *)s->target + s->key->offset;
 
-    if (value_is_string(s->key)) {
+    if (config_value_is_string(s->key)) {
         const char *now = *(char *const *)field;
         return now && value->string ? strcmp(now, value->string) == 0 : now == value->string;
     }
@@ -77,7 +77,7 @@ config_load(struct config **config, const char *prefix, const struct config_tabl
     CLEANUP(config_free) struct config *c = mem_zalloc(sizeof(*c));
 
     c->prefix = mem_strdup(prefix);
-    settings_init(&c->settings, tables);
+    config_settings_init(&c->settings, tables);
     if (config_parse_flags(&c->settings, argc, argv, &c->flags, &c->file, err))
         return err->code;
     if (!c->file) {
@@ -85,7 +85,7 @@ config_load(struct config **config, const char *prefix, const struct config_tabl
         c->file = mem_strdup(getenv(name));
         free(name);
     }
-    if (settings_collect(&c->settings, prefix, c->file, c->flags, err))
+    if (config_settings_collect(&c->settings, prefix, c->file, c->flags, err))
         return err->code;
 
     union value *values = mem_calloc(c->settings.count, sizeof(*values));
@@ -111,7 +111,7 @@ config_reload(struct config *config, char **ignored, struct err *err)
         fresh.rows[i].target = config->settings.rows[i].target;
     }
     union value *values = mem_calloc(fresh.count, sizeof(*values));
-    code = settings_collect(&fresh, config->prefix, config->file, config->flags, err);
+    code = config_settings_collect(&fresh, config->prefix, config->file, config->flags, err);
     if (code == ERR_OK)
         code = parse_all(&fresh, values, err);
     for (size_t i = 0; i < fresh.count && code == ERR_OK; i++) {
@@ -128,7 +128,7 @@ config_reload(struct config *config, char **ignored, struct err *err)
         now->source = fresh.rows[i].source;
     }
     values_free(&fresh, values);
-    settings_done(&fresh);
+    config_settings_done(&fresh);
     if (code == ERR_OK)
         *ignored = buf_take(&names);
     return code;
@@ -142,7 +142,7 @@ config_free(struct config *config)
     for (size_t i = 0; i < config->string_count; i++)
         free(config->strings[i]);
     free(config->strings);
-    settings_done(&config->settings);
+    config_settings_done(&config->settings);
     config_pairs_free(config->flags);
     free(config->file);
     free(config->prefix);

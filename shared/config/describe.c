@@ -34,7 +34,7 @@ config_print(const struct config *config, FILE *out)
             fprintf(out, "%g", *(const double *)field);
             break;
         }
-        fprintf(out, " (%s)\n", source_name(s->source));
+        fprintf(out, " (%s)\n", config_source_name(s->source));
     }
 }
 

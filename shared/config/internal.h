@@ -37,19 +37,20 @@ union value {
     bool boolean;
 };
 
-const char *source_name(enum source source);
+const char *config_source_name(enum source source);
 
 /* "db_conns" or "db-conns" gives "DB_CONNS". free() it. */
 char *config_canonical(const char *name);
-struct setting *settings_find(struct settings *settings, const char *name);
+struct setting *config_settings_find(struct settings *settings, const char *name);
 /* The name of the row that name may have meant, NULL: none near. */
-const char *settings_nearest(const struct settings *settings, const char *name);
+const char *config_settings_nearest(const struct settings *settings, const char *name);
 
-void settings_init(struct settings *settings, const struct config_table *tables);
-void settings_done(struct settings *settings);
+void config_settings_init(struct settings *settings, const struct config_table *tables);
+void config_settings_done(struct settings *settings);
 /* Fill rows from default, file, environment and flags, in this order. */
-MUST_CHECK enum err_code settings_collect(struct settings *settings, const char *prefix,
-                                          const char *file, char *const *flags, struct err *err);
+MUST_CHECK enum err_code config_settings_collect(struct settings *settings, const char *prefix,
+                                                 const char *file, char *const *flags,
+                                                 struct err *err);
 
 /* The command line as name, value pairs (canonical names, NULL-ended, owned); --config
  * goes to *file. */
@@ -58,6 +59,6 @@ MUST_CHECK enum err_code config_parse_flags(const struct settings *settings, int
                                             struct err *err);
 
 /* Text of a row as a value of its type, within its range; text NULL gives NULL or zero. */
-MUST_CHECK enum err_code value_parse(const struct setting *setting, union value *value,
-                                     struct err *err);
-bool value_is_string(const struct config_key *key);
+MUST_CHECK enum err_code config_value_parse(const struct setting *setting, union value *value,
+                                            struct err *err);
+bool config_value_is_string(const struct config_key *key);

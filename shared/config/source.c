@@ -14,7 +14,7 @@
 #define FILE_MAX_BYTES (64 << 10)
 
 const char *
-source_name(enum source source)
+config_source_name(enum source source)
 {
     static const char *const names[] = {"none", "default", "file", "environment", "flag"};
 
@@ -32,7 +32,7 @@ config_canonical(const char *name)
 }
 
 struct setting *
-settings_find(struct settings *settings, const char *name)
+config_settings_find(struct settings *settings, const char *name)
 {
     for (size_t i = 0; i < settings->count; i++)
         if (strcmp(settings->rows[i].key->name, name) == 0)
@@ -41,7 +41,7 @@ settings_find(struct settings *settings, const char *name)
 }
 
 const char *
-settings_nearest(const struct settings *settings, const char *name)
+config_settings_nearest(const struct settings *settings, const char *name)
 {
     const char *best = NULL;
 
@@ -51,7 +51,7 @@ settings_nearest(const struct settings *settings, const char *name)
 }
 
 void
-settings_init(struct settings *settings, const struct config_table *tables)
+config_settings_init(struct settings *settings, const struct config_table *tables)
 {
     for (const struct config_table *t = tables; t->keys; t++)
         for (const struct config_key *k = t->keys; k->name; k++) {
@@ -62,7 +62,7 @@ settings_init(struct settings *settings, const struct config_table *tables)
 }
 
 void
-settings_done(struct settings *settings)
+config_settings_done(struct settings *settings)
 {
     for (size_t i = 0; i < settings->count; i++)
         free(settings->rows[i].text);
@@ -82,7 +82,7 @@ static enum err_code
 unknown(const struct settings *settings, const char *where, const char *name, struct err *err)
 {
     char *canonical = config_canonical(name);
-    const char *nearest = settings_nearest(settings, canonical);
+    const char *nearest = config_settings_nearest(settings, canonical);
 
     free(canonical);
     return err_set(err, ERR_INVALID, "%s: no setting '%.100s'%s%s%s", where, name,
@@ -121,7 +121,7 @@ collect_file(struct settings *settings, const char *path, struct err *err)
         return err_wrap(err, "configuration file '%s'", path);
     for (char **p = pairs; *p && code == ERR_OK; p += 2) {
         char *name = config_canonical(p[0]);
-        struct setting *s = settings_find(settings, name);
+        struct setting *s = config_settings_find(settings, name);
         if (s)
             put(s, p[1], SOURCE_FILE);
         else
@@ -161,7 +161,7 @@ collect_environment(struct settings *settings, const char *prefix, struct err *e
             continue;
         const char *start = *entry + prefix_len + 1;
         char *name = mem_strndup(start, (size_t)(equals - start));
-        struct setting *s = settings_find(settings, name);
+        struct setting *s = config_settings_find(settings, name);
         enum err_code code = ERR_OK;
         if (s)
             put(s, equals + 1, SOURCE_ENV);
@@ -175,8 +175,8 @@ collect_environment(struct settings *settings, const char *prefix, struct err *e
 }
 
 enum err_code
-settings_collect(struct settings *settings, const char *prefix, const char *file,
-                 char *const *flags, struct err *err)
+config_settings_collect(struct settings *settings, const char *prefix, const char *file,
+                        char *const *flags, struct err *err)
 {
     for (size_t i = 0; i < settings->count; i++)
         if (settings->rows[i].key->fallback)
@@ -184,7 +184,7 @@ settings_collect(struct settings *settings, const char *prefix, const char *file
     if ((file && collect_file(settings, file, err)) || collect_environment(settings, prefix, err))
         return err->code;
     for (; *flags; flags += 2)
-        put(settings_find(settings, flags[0]), flags[1], SOURCE_FLAG);
+        put(config_settings_find(settings, flags[0]), flags[1], SOURCE_FLAG);
     return ERR_OK;
 }
 
@@ -206,7 +206,7 @@ config_parse_flags(const struct settings *settings, int argc, char *const *argv,
         char *given = mem_strndup(arg + 2, equals ? (size_t)(equals - arg) - 2 : strlen(arg) - 2);
         CLEANUP(mem_free) char *name = config_canonical(given);
         bool known =
-            strcmp(name, "CONFIG") == 0 || settings_find((struct settings *)settings, name);
+            strcmp(name, "CONFIG") == 0 || config_settings_find((struct settings *)settings, name);
         if (!known)
             return unknown(settings, "command line", given, err);
         if (!value)

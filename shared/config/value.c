@@ -11,7 +11,7 @@
 #define SECRET_MAX_BYTES 4096
 
 bool
-value_is_string(const struct config_key *key)
+config_value_is_string(const struct config_key *key)
 {
     return key->type == CONFIG_TYPE_STR || key->type == CONFIG_TYPE_SECRET ||
            key->type == CONFIG_TYPE_CHOICE;
@@ -21,7 +21,7 @@ static enum err_code
 expected(const struct setting *s, struct err *err, const char *what)
 {
     return err_set(err, ERR_INVALID, "%s (%s): expected %s, got '%.100s'", s->key->name,
-                   source_name(s->source), what, s->text);
+                   config_source_name(s->source), what, s->text);
 }
 
 static enum err_code
@@ -33,17 +33,17 @@ read_secret(const struct setting *s, char **secret, struct err *err)
 
     if (!file)
         return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_INVALID, "%s (%s): file '%s': %s",
-                       s->key->name, source_name(s->source), path, strerror(errno));
+                       s->key->name, config_source_name(s->source), path, strerror(errno));
     bool got = fgets(line, sizeof(line), file) != NULL;
     fclose(file);
     size_t len = got ? strcspn(line, "\r\n") : 0;
     enum err_code code = ERR_OK;
     if (len == 0)
         code = err_set(err, ERR_INVALID, "%s (%s): the first line of file '%s' is empty",
-                       s->key->name, source_name(s->source), path);
+                       s->key->name, config_source_name(s->source), path);
     else if (len > SECRET_MAX_BYTES)
         code = err_set(err, ERR_TOO_LARGE, "%s (%s): the first line of file '%s' is too long",
-                       s->key->name, source_name(s->source), path);
+                       s->key->name, config_source_name(s->source), path);
     else
         *secret = mem_strndup(line, len);
     explicit_bzero(line, sizeof(line));
@@ -120,7 +120,7 @@ parse_bool(const struct setting *s, bool *boolean, struct err *err)
 }
 
 enum err_code
-value_parse(const struct setting *s, union value *value, struct err *err)
+config_value_parse(const struct setting *s, union value *value, struct err *err)
 {
     memset(value, 0, sizeof(*value));
     if (!s->text)

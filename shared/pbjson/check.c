@@ -12,8 +12,8 @@ append_slot(struct reader *r, ProtobufCMessage *message, const ProtobufCFieldDes
 {
     size_t n = *(size_t *)field_quantifier(message, field);
     char **items = field_at(message, field);
-    size_t size = field_size(field);
-    char *more = bounded_alloc(r->arena, (n + 1) * size);
+    size_t size = pbjson_field_size(field);
+    char *more = pbjson_alloc(r->arena, (n + 1) * size);
 
     if (!more)
         return NULL;
@@ -27,28 +27,28 @@ enum err_code
 pbjson_set(ProtobufCMessage *message, const char *field, const char *text, struct arena *arena,
            struct err *err)
 {
-    const ProtobufCFieldDescriptor *f = field_find(message->descriptor, field);
+    const ProtobufCFieldDescriptor *f = pbjson_field_find(message->descriptor, field);
     const struct path path = {NULL, field, 0};
     struct reader r = {arena, 0, err};
 
     if (!f) {
-        const char *near = field_nearest(message->descriptor, field);
-        return path_error(err, ERR_NOT_FOUND, &path, "no such field in %s%s%s%s",
-                          message->descriptor->short_name, near ? " (did you mean " : "",
-                          near ? near : "", near ? "?)" : "");
+        const char *near = pbjson_field_nearest(message->descriptor, field);
+        return pbjson_path_error(err, ERR_NOT_FOUND, &path, "no such field in %s%s%s%s",
+                                 message->descriptor->short_name, near ? " (did you mean " : "",
+                                 near ? near : "", near ? "?)" : "");
     }
     if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-        return path_error(err, ERR_INVALID, &path, "cannot be given as text");
+        return pbjson_path_error(err, ERR_INVALID, &path, "cannot be given as text");
     if (f->label != PROTOBUF_C_LABEL_REPEATED) {
-        if (scalar_from_text(&r, f, text, strlen(text), true, &path, field_at(message, f)))
+        if (pbjson_scalar_from_text(&r, f, text, strlen(text), true, &path, field_at(message, f)))
             return err->code;
-        field_set_present(message, f);
+        pbjson_field_set_present(message, f);
         return ERR_OK;
     }
     void *slot = append_slot(&r, message, f);
     if (!slot)
-        return path_error(err, ERR_TOO_LARGE, &path, "the message is too large");
-    if (scalar_from_text(&r, f, text, strlen(text), true, &path, slot))
+        return pbjson_path_error(err, ERR_TOO_LARGE, &path, "the message is too large");
+    if (pbjson_scalar_from_text(&r, f, text, strlen(text), true, &path, slot))
         return err->code;
     ++*(size_t *)field_quantifier(message, f);
     return ERR_OK;
@@ -64,11 +64,12 @@ check_value(const ProtobufCFieldDescriptor *field, const void *member, const str
     if (field->type == PROTOBUF_C_TYPE_STRING) {
         const char *s = *(char *const *)member;
         if (s && !text_utf8_valid(s, strlen(s)))
-            return path_error(err, ERR_INVALID, path, "not UTF-8");
+            return pbjson_path_error(err, ERR_INVALID, path, "not UTF-8");
     } else if (field->type == PROTOBUF_C_TYPE_ENUM) {
         int32_t n = *(const int32_t *)member;
         if (n != 0 && !protobuf_c_enum_descriptor_get_value(field->descriptor, n))
-            return path_error(err, ERR_INVALID, path, "no enum value has the number %d", (int)n);
+            return pbjson_path_error(err, ERR_INVALID, path, "no enum value has the number %d",
+                                     (int)n);
     } else if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
         const ProtobufCMessage *message = *(ProtobufCMessage *const *)member;
         if (message)
@@ -96,7 +97,7 @@ check_message(const ProtobufCMessage *message, const struct path *path, struct e
         const char *items = *(char *const *)field_at(message, field);
         for (size_t k = 0; k < n; k++) {
             const struct path item = {&here, NULL, k};
-            if (check_value(field, items + k * field_size(field), &item, err))
+            if (check_value(field, items + k * pbjson_field_size(field), &item, err))
                 return err->code;
         }
     }

@@ -22,7 +22,8 @@ add_path(struct buf *out, const struct path *path)
 }
 
 enum err_code
-path_error(struct err *err, enum err_code code, const struct path *path, const char *format, ...)
+pbjson_path_error(struct err *err, enum err_code code, const struct path *path, const char *format,
+                  ...)
 {
     CLEANUP(buf_done) struct buf place = {0};
     char what[ERR_MESSAGE_MAX / 2];
@@ -38,7 +39,7 @@ path_error(struct err *err, enum err_code code, const struct path *path, const c
 }
 
 void *
-bounded_alloc(struct arena *arena, size_t bytes)
+pbjson_alloc(struct arena *arena, size_t bytes)
 {
     ProtobufCAllocator *allocator = arena_protobuf(arena);
 
@@ -46,7 +47,7 @@ bounded_alloc(struct arena *arena, size_t bytes)
 }
 
 size_t
-field_size(const ProtobufCFieldDescriptor *field)
+pbjson_field_size(const ProtobufCFieldDescriptor *field)
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_INT32:
@@ -76,7 +77,7 @@ field_size(const ProtobufCFieldDescriptor *field)
 }
 
 bool
-field_is_map(const ProtobufCFieldDescriptor *field)
+pbjson_field_is_map(const ProtobufCFieldDescriptor *field)
 {
     if (field->label != PROTOBUF_C_LABEL_REPEATED || field->type != PROTOBUF_C_TYPE_MESSAGE)
         return false;
@@ -104,7 +105,7 @@ is_camel_of(const char *camel, const char *snake)
 }
 
 const ProtobufCFieldDescriptor *
-field_find(const ProtobufCMessageDescriptor *type, const char *name)
+pbjson_field_find(const ProtobufCMessageDescriptor *type, const char *name)
 {
     const ProtobufCFieldDescriptor *field =
         protobuf_c_message_descriptor_get_field_by_name(type, name);
@@ -116,7 +117,7 @@ field_find(const ProtobufCMessageDescriptor *type, const char *name)
 }
 
 const char *
-field_nearest(const ProtobufCMessageDescriptor *type, const char *name)
+pbjson_field_nearest(const ProtobufCMessageDescriptor *type, const char *name)
 {
     const char *best = NULL;
 
@@ -126,7 +127,7 @@ field_nearest(const ProtobufCMessageDescriptor *type, const char *name)
 }
 
 void
-field_set_present(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+pbjson_field_set_present(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
         *(uint32_t *)field_quantifier(message, field) = field->id;
@@ -135,9 +136,9 @@ field_set_present(ProtobufCMessage *message, const ProtobufCFieldDescriptor *fie
 }
 
 const char *
-field_expects(const ProtobufCFieldDescriptor *field)
+pbjson_field_expects(const ProtobufCFieldDescriptor *field)
 {
-    if (field_is_map(field))
+    if (pbjson_field_is_map(field))
         return "an object";
     switch (field->type) {
     case PROTOBUF_C_TYPE_FLOAT:

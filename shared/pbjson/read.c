@@ -35,7 +35,8 @@ json_kind(const json_t *value)
 static enum err_code
 wrong_type(struct reader *r, const struct path *path, const char *expected, const json_t *got)
 {
-    return path_error(r->err, ERR_INVALID, path, "expected %s, got %s", expected, json_kind(got));
+    return pbjson_path_error(r->err, ERR_INVALID, path, "expected %s, got %s", expected,
+                             json_kind(got));
 }
 
 /* One value of the field's type, repeated or not. */
@@ -49,15 +50,15 @@ read_value(struct reader *r, const ProtobufCFieldDescriptor *field, const json_t
     case JSON_STRING:
         if (field->type == PROTOBUF_C_TYPE_BOOL)
             break;
-        return scalar_from_text(r, field, json_string_value(value), json_string_length(value),
-                                false, path, member);
+        return pbjson_scalar_from_text(r, field, json_string_value(value),
+                                       json_string_length(value), false, path, member);
     case JSON_INTEGER: {
         json_int_t n = json_integer_value(value);
-        return scalar_from_integer(r, field, n < 0, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, path,
-                                   member);
+        return pbjson_scalar_from_integer(r, field, n < 0, n < 0 ? 0 - (uint64_t)n : (uint64_t)n,
+                                          path, member);
     }
     case JSON_REAL:
-        return scalar_from_double(r, field, json_real_value(value), path, member);
+        return pbjson_scalar_from_double(r, field, json_real_value(value), path, member);
     case JSON_TRUE:
     case JSON_FALSE:
         if (field->type != PROTOBUF_C_TYPE_BOOL)
@@ -67,13 +68,13 @@ read_value(struct reader *r, const ProtobufCFieldDescriptor *field, const json_t
     default:
         break;
     }
-    return wrong_type(r, path, field_expects(field), value);
+    return wrong_type(r, path, pbjson_field_expects(field), value);
 }
 
 static enum err_code
 too_large(struct reader *r, const struct path *path)
 {
-    return path_error(r->err, ERR_TOO_LARGE, path, "the message is too large");
+    return pbjson_path_error(r->err, ERR_TOO_LARGE, path, "the message is too large");
 }
 
 static enum err_code
@@ -83,8 +84,8 @@ read_repeated(struct reader *r, ProtobufCMessage *message, const ProtobufCFieldD
     if (!json_is_array(value))
         return wrong_type(r, path, "an array", value);
     size_t n = json_array_size(value);
-    size_t size = field_size(field);
-    char *items = bounded_alloc(r->arena, n * size); /* n is below the size of the text */
+    size_t size = pbjson_field_size(field);
+    char *items = pbjson_alloc(r->arena, n * size); /* n is below the size of the text */
     if (!items)
         return too_large(r, path);
     for (size_t i = 0; i < n; i++) {
@@ -101,7 +102,7 @@ static enum err_code
 new_message(struct reader *r, const ProtobufCMessageDescriptor *type, const struct path *path,
             ProtobufCMessage **out)
 {
-    ProtobufCMessage *message = bounded_alloc(r->arena, type->sizeof_message);
+    ProtobufCMessage *message = pbjson_alloc(r->arena, type->sizeof_message);
 
     if (!message)
         return too_large(r, path);
@@ -122,7 +123,7 @@ read_map(struct reader *r, ProtobufCMessage *message, const ProtobufCFieldDescri
     if (!json_is_object(value))
         return wrong_type(r, path, "an object", value);
     size_t count = json_object_size(value);
-    ProtobufCMessage **entries = bounded_alloc(r->arena, count * sizeof(*entries));
+    ProtobufCMessage **entries = pbjson_alloc(r->arena, count * sizeof(*entries));
     if (!entries)
         return too_large(r, path);
     json_object_foreach((json_t *)value, key, item)
@@ -130,8 +131,8 @@ read_map(struct reader *r, ProtobufCMessage *message, const ProtobufCFieldDescri
         const struct path here = {path, key, 0};
         ProtobufCMessage *entry;
         if (new_message(r, type, &here, &entry) ||
-            scalar_from_text(r, &type->fields[0], key, strlen(key), true, &here,
-                             field_at(entry, &type->fields[0])) ||
+            pbjson_scalar_from_text(r, &type->fields[0], key, strlen(key), true, &here,
+                                    field_at(entry, &type->fields[0])) ||
             read_value(r, &type->fields[1], item, &here, depth + 1,
                        field_at(entry, &type->fields[1])))
             return r->err->code;
@@ -146,16 +147,17 @@ static enum err_code
 read_field(struct reader *r, ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
            const json_t *value, const struct path *path, int depth)
 {
-    if (field_is_map(field))
+    if (pbjson_field_is_map(field))
         return read_map(r, message, field, value, path, depth);
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
         return read_repeated(r, message, field, value, path, depth);
     if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
         *(uint32_t *)field_quantifier(message, field) != 0)
-        return path_error(r->err, ERR_INVALID, path, "another field of this choice is given too");
+        return pbjson_path_error(r->err, ERR_INVALID, path,
+                                 "another field of this choice is given too");
     if (read_value(r, field, value, path, depth, field_at(message, field)))
         return r->err->code;
-    field_set_present(message, field);
+    pbjson_field_set_present(message, field);
     return ERR_OK;
 }
 
@@ -168,29 +170,30 @@ read_message(struct reader *r, const ProtobufCMessageDescriptor *type, const jso
     json_t *item;
 
     if (depth > DEPTH_MAX)
-        return path_error(r->err, ERR_TOO_LARGE, path, "nested more than %d deep", DEPTH_MAX);
+        return pbjson_path_error(r->err, ERR_TOO_LARGE, path, "nested more than %d deep",
+                                 DEPTH_MAX);
     if (!json_is_object(value))
         return wrong_type(r, path, "an object", value);
     if (new_message(r, type, path, &message))
         return r->err->code;
-    bool *seen = bounded_alloc(r->arena, type->n_fields);
+    bool *seen = pbjson_alloc(r->arena, type->n_fields);
     if (!seen)
         return too_large(r, path);
     memset(seen, 0, type->n_fields);
     json_object_foreach((json_t *)value, key, item)
     {
         const struct path here = {path, key, 0};
-        const ProtobufCFieldDescriptor *field = field_find(type, key);
+        const ProtobufCFieldDescriptor *field = pbjson_field_find(type, key);
         if (!field && (r->flags & PBJSON_IGNORE_UNKNOWN))
             continue;
         if (!field) {
-            const char *near = field_nearest(type, key);
-            return path_error(r->err, ERR_INVALID, &here, "no such field in %s%s%s%s",
-                              type->short_name, near ? " (did you mean " : "", near ? near : "",
-                              near ? "?)" : "");
+            const char *near = pbjson_field_nearest(type, key);
+            return pbjson_path_error(r->err, ERR_INVALID, &here, "no such field in %s%s%s%s",
+                                     type->short_name, near ? " (did you mean " : "",
+                                     near ? near : "", near ? "?)" : "");
         }
         if (seen[field - type->fields])
-            return path_error(r->err, ERR_INVALID, &here, "given twice");
+            return pbjson_path_error(r->err, ERR_INVALID, &here, "given twice");
         seen[field - type->fields] = true;
         if (!json_is_null(item) && read_field(r, message, field, item, &here, depth))
             return r->err->code;

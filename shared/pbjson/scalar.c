@@ -14,18 +14,18 @@
 static enum err_code
 out_of_range(struct reader *r, const struct path *path)
 {
-    return path_error(r->err, ERR_INVALID, path, "number out of range");
+    return pbjson_path_error(r->err, ERR_INVALID, path, "number out of range");
 }
 
 static enum err_code
 too_large(struct reader *r, const struct path *path)
 {
-    return path_error(r->err, ERR_TOO_LARGE, path, "the message is too large");
+    return pbjson_path_error(r->err, ERR_TOO_LARGE, path, "the message is too large");
 }
 
 enum err_code
-scalar_from_integer(struct reader *r, const ProtobufCFieldDescriptor *field, bool negative,
-                    uint64_t magnitude, const struct path *path, void *member)
+pbjson_scalar_from_integer(struct reader *r, const ProtobufCFieldDescriptor *field, bool negative,
+                           uint64_t magnitude, const struct path *path, void *member)
 {
     /* In two's complement; meaningful for the checks below only when it fits. */
     int64_t n = (int64_t)(negative ? 0 - magnitude : magnitude);
@@ -61,22 +61,22 @@ scalar_from_integer(struct reader *r, const ProtobufCFieldDescriptor *field, boo
     case PROTOBUF_C_TYPE_ENUM:
         if (!fits_64 || n < INT32_MIN || n > INT32_MAX ||
             !protobuf_c_enum_descriptor_get_value(field->descriptor, (int)n))
-            return path_error(r->err, ERR_INVALID, path, "no enum value has this number");
+            return pbjson_path_error(r->err, ERR_INVALID, path, "no enum value has this number");
         *(int32_t *)member = (int32_t)n;
         return ERR_OK;
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
-        return scalar_from_double(r, field, negative ? -(double)magnitude : (double)magnitude, path,
-                                  member);
+        return pbjson_scalar_from_double(
+            r, field, negative ? -(double)magnitude : (double)magnitude, path, member);
     default:
-        return path_error(r->err, ERR_INVALID, path, "expected %s, got a number",
-                          field_expects(field));
+        return pbjson_path_error(r->err, ERR_INVALID, path, "expected %s, got a number",
+                                 pbjson_field_expects(field));
     }
 }
 
 enum err_code
-scalar_from_double(struct reader *r, const ProtobufCFieldDescriptor *field, double x,
-                   const struct path *path, void *member)
+pbjson_scalar_from_double(struct reader *r, const ProtobufCFieldDescriptor *field, double x,
+                          const struct path *path, void *member)
 {
     if (field->type == PROTOBUF_C_TYPE_DOUBLE) {
         *(double *)member = x;
@@ -90,11 +90,11 @@ scalar_from_double(struct reader *r, const ProtobufCFieldDescriptor *field, doub
     }
     /* 1.0 and 1e3 are whole numbers (ProtoJSON). */
     if (!isfinite(x) || x != trunc(x))
-        return path_error(r->err, ERR_INVALID, path, "expected %s, got a number",
-                          field_expects(field));
+        return pbjson_path_error(r->err, ERR_INVALID, path, "expected %s, got a number",
+                                 pbjson_field_expects(field));
     if (fabs(x) >= 2 * TWO_63)
         return out_of_range(r, path);
-    return scalar_from_integer(r, field, x < 0, (uint64_t)fabs(x), path, member);
+    return pbjson_scalar_from_integer(r, field, x < 0, (uint64_t)fabs(x), path, member);
 }
 
 /* -?(0|[1-9][0-9]*), at most 64 bits. */
@@ -140,8 +140,8 @@ static enum err_code
 read_string(struct reader *r, const char *text, size_t len, const struct path *path, char **out)
 {
     if (memchr(text, '\0', len) || !text_utf8_valid(text, len))
-        return path_error(r->err, ERR_INVALID, path, "not UTF-8, or with a NUL");
-    char *copy = bounded_alloc(r->arena, len + 1);
+        return pbjson_path_error(r->err, ERR_INVALID, path, "not UTF-8, or with a NUL");
+    char *copy = pbjson_alloc(r->arena, len + 1);
     if (!copy)
         return too_large(r, path);
     memcpy(copy, text, len);
@@ -176,13 +176,13 @@ read_bytes(struct reader *r, const char *text, size_t len, const struct path *pa
     if (len % 4 == 0)
         for (int pad = 0; pad < 2 && len > 0 && text[len - 1] == '='; pad++)
             len--;
-    uint8_t *bytes = bounded_alloc(r->arena, len / 4 * 3 + 3);
+    uint8_t *bytes = pbjson_alloc(r->arena, len / 4 * 3 + 3);
     if (!bytes)
         return too_large(r, path);
     for (size_t i = 0; i < len; i++) {
         int digit = base64_digit(text[i]);
         if (digit < 0 || len % 4 == 1)
-            return path_error(r->err, ERR_INVALID, path, "not base64");
+            return pbjson_path_error(r->err, ERR_INVALID, path, "not base64");
         bits = bits << 6 | (uint32_t)digit;
         have += 6;
         if (have >= 8) {
@@ -209,14 +209,14 @@ read_enum(struct reader *r, const ProtobufCFieldDescriptor *field, const char *t
     }
     for (unsigned i = 0; i < type->n_value_names; i++)
         best = text_nearer(text, best, type->values_by_name[i].name);
-    return path_error(r->err, ERR_INVALID, path, "'%.100s' is not a value of %s%s%s%s", text,
-                      type->short_name, best ? " (did you mean " : "", best ? best : "",
-                      best ? "?)" : "");
+    return pbjson_path_error(r->err, ERR_INVALID, path, "'%.100s' is not a value of %s%s%s%s", text,
+                             type->short_name, best ? " (did you mean " : "", best ? best : "",
+                             best ? "?)" : "");
 }
 
 enum err_code
-scalar_from_text(struct reader *r, const ProtobufCFieldDescriptor *field, const char *text,
-                 size_t len, bool loose, const struct path *path, void *member)
+pbjson_scalar_from_text(struct reader *r, const ProtobufCFieldDescriptor *field, const char *text,
+                        size_t len, bool loose, const struct path *path, void *member)
 {
     bool negative;
     uint64_t magnitude;
@@ -229,7 +229,7 @@ scalar_from_text(struct reader *r, const ProtobufCFieldDescriptor *field, const 
         return read_bytes(r, text, len, path, member);
     case PROTOBUF_C_TYPE_ENUM:
         if (loose && parse_integer(text, len, &negative, &magnitude))
-            return scalar_from_integer(r, field, negative, magnitude, path, member);
+            return pbjson_scalar_from_integer(r, field, negative, magnitude, path, member);
         return read_enum(r, field, text, path, member);
     case PROTOBUF_C_TYPE_BOOL:
         if (!loose || (strcmp(text, "true") != 0 && strcmp(text, "false") != 0))
@@ -240,14 +240,14 @@ scalar_from_text(struct reader *r, const ProtobufCFieldDescriptor *field, const 
     case PROTOBUF_C_TYPE_DOUBLE:
         if (!parse_double(text, len, &x))
             break;
-        return scalar_from_double(r, field, x, path, member);
+        return pbjson_scalar_from_double(r, field, x, path, member);
     case PROTOBUF_C_TYPE_MESSAGE:
         break;
     default:
         if (!parse_integer(text, len, &negative, &magnitude))
             break;
-        return scalar_from_integer(r, field, negative, magnitude, path, member);
+        return pbjson_scalar_from_integer(r, field, negative, magnitude, path, member);
     }
-    return path_error(r->err, ERR_INVALID, path, "expected %s, got '%.100s'", field_expects(field),
-                      text);
+    return pbjson_path_error(r->err, ERR_INVALID, path, "expected %s, got '%.100s'",
+                             pbjson_field_expects(field), text);
 }

@@ -186,7 +186,7 @@ write_value(struct writer *w, const ProtobufCFieldDescriptor *field, const void 
 static void
 write_repeated(struct writer *w, const ProtobufCFieldDescriptor *field, const char *items, size_t n)
 {
-    size_t size = field_size(field);
+    size_t size = pbjson_field_size(field);
 
     open_level(w, '[');
     for (size_t i = 0; i < n; i++) {
@@ -230,7 +230,7 @@ is_default(const ProtobufCFieldDescriptor *field, const void *member)
     }
     if (field->type == PROTOBUF_C_TYPE_BYTES)
         return ((const ProtobufCBinaryData *)member)->len == 0;
-    return memcmp(member, zeros, field_size(field)) == 0;
+    return memcmp(member, zeros, pbjson_field_size(field)) == 0;
 }
 
 static bool
@@ -276,7 +276,7 @@ write_message(struct writer *w, const ProtobufCMessage *message)
         }
         size_t n = *(const size_t *)field_quantifier(message, field);
         const void *items = *(void *const *)field_at(message, field);
-        if (field_is_map(field))
+        if (pbjson_field_is_map(field))
             write_map(w, field, items, n);
         else
             write_repeated(w, field, items, n);
