@@ -9,15 +9,20 @@
  *
  * Offsets live in PostgreSQL per (cluster id, topic, partition) and move by
  * compare-and-set in the same transaction: an instance that lost a partition cannot commit.
- * Who reads a partition is decided by advisory locks on a connection of its own:
- * members count each other by a shared lock and hold ceil(partitions / members)
- * each, so fail-over takes as long as PostgreSQL needs to notice a dead connection plus
+ * Who reads a partition is decided by advisory locks on a connection of its own
+ * (ownership.h): members count each other by a shared lock and hold an even share of the partitions,
+ * so fail-over takes as long as PostgreSQL needs to notice a dead connection plus
  * one check (CONSUMER_OWNERSHIP_MS), and scale-out one check. Kafka is told the offsets
  * under group "<prefix>.<service>" for lag tools.
  *
  * A retriable error (err_retriable(), ERR_CONFLICT, ERR_INTERNAL) is retried in place with backoff, 10 ms … 5 s,
  * ERR_INTERNAL at most CONSUMER_INTERNAL_RETRIES times; any other error is poison: the event goes to the
- * service's dead_letter table and to <prefix>.dlq in the transaction that moves the offset.
+ * service's dead_letter table and to <prefix>.dlq in the transaction that moves the offset, and is
+ * not noted in the inbox, so that a replay is handled. While an event is retried the
+ * instance's other partitions wait; ownership goes on being checked, and readiness
+ * ("bus", "database") says what is away.
+ *
+ * All strings and structures of the options are borrowed until consumer_stop().
  */
 #pragma once
 
@@ -30,7 +35,8 @@
 struct event_context {
     const struct event_envelope *envelope;
     const char *workspace; /* envelope->workspace */
-    struct db_conn *db;    /* in the batch's transaction */
+    struct db_conn *db;    /* in the batch's transaction, which the handler neither ends nor
+                              rolls back */
     struct outbox *outbox;
     struct arena *arena; /* reset after the event */
 };
@@ -62,6 +68,9 @@ MUST_CHECK enum err_code consumer_start(struct consumer **consumer,
                                         const struct consumer_options *options, struct err *err);
 /* Finish the batch in hand, release the partitions, stop, free. */
 bool consumer_stop(struct consumer *consumer, int64_t deadline_ms);
+
+/* When its thread last made a turn, CLOCK_MONOTONIC ms; for liveness. Any thread. */
+int64_t consumer_beat_ms(const struct consumer *consumer);
 
 struct consumer_partition {
     char topic[256];

@@ -10,6 +10,9 @@
  *
  * Per-key order holds when the aggregate's row is locked before the publish.
  *
+ * A row that the broker refuses for good (too large for its limit) is set aside with the reason in
+ * its column "refused", logged and counted, so that it does not hold up the others.
+ *
  * Published rows are kept for a retention time. When the relay meets a cluster id
  * that the service has never published to (the embedded bus came back empty, a move to a
  * new Kafka), the kept rows are published again and the service's republish hook
@@ -21,6 +24,12 @@
 #include "envelope.h"
 
 #define OUTBOX_POLL_MS 100
+/* Key, value and headers of an event together; ERR_TOO_LARGE past it. Brokers take 1 MiB by default,
+ * their own framing included. */
+#define OUTBOX_MESSAGE_MAX (BUS_MESSAGE_MAX - 2048)
+/* The inbox and the stored replies of commands are kept this long: longer than a published row
+ * may come again, which retention_ms must therefore stay below. */
+#define INBOX_RETENTION_S (7 * 24 * 3600)
 
 struct outbox;
 
@@ -49,9 +58,17 @@ CLEANUP_DEFINE(struct outbox, outbox_free)
 MUST_CHECK enum err_code outbox_publish(struct outbox *outbox, struct db_conn *conn,
                                         const char *workspace, const ProtobufCMessage *event,
                                         struct err *err);
+/* The same with an envelope of the caller's: id (empty: a new one), workspace and time are taken from
+ * it, the rest is filled. For events whose id says what they are about. */
+MUST_CHECK enum err_code outbox_publish_as(struct outbox *outbox, struct db_conn *conn,
+                                           struct event_envelope *envelope,
+                                           const ProtobufCMessage *event, struct err *err);
 /* A raw message as it is (dead letters' replay). */
 MUST_CHECK enum err_code outbox_publish_raw(struct outbox *outbox, struct db_conn *conn,
                                             const struct bus_message *message, struct err *err);
+
+/* When the relay's thread last made a turn, CLOCK_MONOTONIC ms; for liveness. Any thread. */
+int64_t outbox_beat_ms(const struct outbox *outbox);
 
 struct outbox_status {
     int64_t pending; /* rows not yet published */

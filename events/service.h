@@ -3,10 +3,16 @@
  * service.h - the life of every modelbus service, from its command line to its exit code.
  *
  * A service is a struct service_spec; its main.c is `return service_main(argc, argv, &spec);`.
- * In order: configuration, log, database (waits while it is away), migrations, outbox relay, rpc
- * server, consumer, admin HTTP (/healthz, /readyz, /metrics) on <PREFIX>_HTTP_BIND, ready; then
- * SIGTERM: stop intake (HTTP, rpc, consumer), then the relay, then the pool; exit 0 when all
- * finished within DRAIN_MS. SIGHUP reloads what is reloadable.
+ * In order: configuration, log, admin HTTP (/healthz, /readyz, /metrics) on <PREFIX>_HTTP_BIND,
+ * database (waits while it is away, alive but not ready), migrations, outbox relay, spec->start,
+ * consumer, rpc server, ready; then SIGTERM: stop intake (rpc, consumer), spec->stop, the
+ * relay, admin HTTP, the pool; exit 0 when all finished within DRAIN_MS. SIGHUP reloads what is
+ * reloadable. Admin HTTP is first up and last down so that probes see the start and the drain.
+ *
+ * HTTP_BIND defaults to 127.0.0.1 and the port of default_rpc_url plus 100; with port 0
+ * the line "listening" of the log has the one that was chosen. A spec without schema
+ * has no database, no outbox and no consumer. With one, the interface modelbus.bus.v1.Bus
+ * is answered beside the spec's own.
  *
  * `--help` prints the settings, `--describe` prints settings, queries and events as
  * JSON (docs are generated from it), `--version` the version.
@@ -61,7 +67,8 @@ struct service_spec {
     const ProtobufCServiceDescriptor *interface;
     const struct rpc_method *methods;
     const ProtobufCMessageDescriptor *const *says; /* NULL-ended, for the docs */
-    /* Before and after the shared parts run; either may be NULL. start may set service->state, which
+    /* start: when the database is migrated and the outbox open, before consumer and rpc; stop: after
+     * both have stopped, also when a later part failed to start. Either may be NULL. start may set service->state, which
      * handlers of events and queries get as service (arg is always struct service *). */
     enum err_code (*start)(struct service *service, struct err *err);
     bool (*stop)(struct service *service, int64_t deadline_ms);
@@ -72,7 +79,13 @@ struct service_spec {
 
 int service_main(int argc, char **argv, const struct service_spec *spec);
 
-/* The admin routes' answers, for programs that run their own HTTP server (inference, gateway). */
+/*
+ * The admin routes' answers, for programs that run their own HTTP server (inference, gateway); arg is
+ * not used. /healthz: 200 while the process lives and its consumer and relay turn, 503 when one
+ * has not for SERVICE_STUCK_MS. /readyz: 200, or 503 that names the first condition that is
+ * not met. /metrics: Prometheus' text.
+ */
+#define SERVICE_STUCK_MS 120000
 void service_healthz(void *arg, struct http_request *request);
 void service_readyz(void *arg, struct http_request *request);
 void service_metrics(void *arg, struct http_request *request);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consumer.c - the consumer's thread. */
+#include "consumer_parts.h"
+
+#include "life/life.h"
+#include "log/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH_ARENA_LIMIT (128u << 20)
+#define SKIP_COMMIT_MS 1000 /* offsets that only skipping has moved are stored so late */
+#define REPORT_MS 1000
+#define LAG_ROUND_MS 10000 /* each partition's end is asked so often */
+#define BACKOFF_MIN_MS 50
+#define BACKOFF_MAX_MS 2000
+
+/* ---- waiting ---- */
+
+/* False: stopping. */
+static bool
+nap(struct consumer *c, int64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&c->mutex);
+    while (!c->stop)
+        if (pthread_cond_timedwait(&c->woken, &c->mutex, &until) == ETIMEDOUT)
+            break;
+    bool stop = c->stop;
+    pthread_mutex_unlock(&c->mutex);
+    return !stop;
+}
+
+bool
+consumer_nap(struct consumer *c, int64_t ms)
+{
+    int64_t end = life_monotonic_ms() + ms;
+
+    do {
+        int64_t now = life_monotonic_ms();
+        int64_t until = c->next_check_ms < end ? c->next_check_ms : end;
+        struct err err;
+        bool changed;
+
+        atomic_store(&c->beat_ms, now);
+        if (!nap(c, until > now ? until - now : 1))
+            return false;
+        if (life_monotonic_ms() >= c->next_check_ms && (assign_check(c, &changed, &err) || changed))
+            return false;
+    } while (life_monotonic_ms() < end);
+    return true;
+}
+
+static int64_t
+idle_ms(const struct consumer *c)
+{
+    int64_t now = life_monotonic_ms();
+    int64_t until = c->next_check_ms;
+
+    if (c->skipped_since_ms > 0 && c->skipped_since_ms + SKIP_COMMIT_MS < until)
+        until = c->skipped_since_ms + SKIP_COMMIT_MS;
+    if (c->next_report_ms > 0 && c->next_report_ms < until)
+        until = c->next_report_ms;
+    return until > now ? until - now : 0;
+}
+
+/* ---- what others see ---- */
+
+static void
+tell_kafka(struct consumer *c)
+{
+    int64_t now = life_monotonic_ms();
+    size_t n = 0, waiting = 0;
+
+    for (size_t i = 0; i < c->slot_count; i++)
+        waiting += c->owned[i] && !c->slots[i].told;
+    if (waiting == 0) {
+        c->next_report_ms = 0;
+        return;
+    }
+    if (c->next_report_ms == 0)
+        c->next_report_ms = now + REPORT_MS;
+    if (now < c->next_report_ms)
+        return;
+    struct bus_position *positions = mem_calloc(waiting, sizeof(*positions));
+    for (size_t i = 0; i < c->slot_count; i++) {
+        struct slot *s = &c->slots[i];
+        if (!c->owned[i] || s->told)
+            continue;
+        memcpy(positions[n].topic, s->topic, sizeof(positions[n].topic));
+        positions[n].partition = s->partition;
+        positions[n++].offset = s->next;
+        s->told = true;
+    }
+    bus_reader_report(c->reader, positions, n);
+    free(positions);
+    c->next_report_ms = 0;
+}
+
+/* Ask for the end of one partition, in turn; a busy one is known from its messages meanwhile. */
+static void
+measure_lag(struct consumer *c)
+{
+    int64_t now = life_monotonic_ms(), low, high;
+    struct err err;
+
+    if (c->slot_count == 0 || now < c->next_lag_ms)
+        return;
+    size_t i = c->lag_turn++ % c->slot_count;
+    struct slot *s = &c->slots[i];
+    c->next_lag_ms = now + LAG_ROUND_MS / (int64_t)c->slot_count;
+    if (!c->owned[i]) {
+        metric_set(s->lag, 0); /* its owner says how much */
+        return;
+    }
+    if (bus_reader_bounds(c->reader, s->topic, s->partition, 1000, &low, &high, &err))
+        return; /* a gauge may be old; the reader's own errors are reported by polls */
+    pthread_mutex_lock(&c->mutex);
+    s->end = high;
+    pthread_mutex_unlock(&c->mutex);
+    metric_set(s->lag, high > s->next ? (double)(high - s->next) : 0);
+}
+
+size_t
+consumer_partitions(struct consumer *c, struct consumer_partition *out, size_t max)
+{
+    size_t n = 0;
+
+    pthread_mutex_lock(&c->mutex);
+    for (size_t i = 0; i < c->slot_count; i++) {
+        const struct slot *s = &c->slots[i];
+        if (!c->owned[i] || s->next < 0)
+            continue;
+        if (n < max) {
+            memcpy(out[n].topic, s->topic, sizeof(out[n].topic));
+            out[n].partition = s->partition;
+            out[n].next = s->next;
+            out[n].end = s->end > s->next ? s->end : s->next;
+        }
+        n++;
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return n < max ? n : max;
+}
+
+int64_t
+consumer_beat_ms(const struct consumer *c)
+{
+    return atomic_load(&c->beat_ms);
+}
+
+/* ---- the loop ---- */
+
+static enum err_code
+turn(struct consumer *c, struct err *err)
+{
+    if (assign_prepare(c, err) || batch_gather(c, idle_ms(c), err))
+        return err->code;
+    bool skips_due =
+        c->skipped_since_ms > 0 && life_monotonic_ms() >= c->skipped_since_ms + SKIP_COMMIT_MS;
+    if ((c->count > 0 || skips_due) && c->assigned)
+        batch_run(c);
+    batch_drop(c);
+    tell_kafka(c);
+    measure_lag(c);
+    return ERR_OK;
+}
+
+static void
+release(struct consumer *c)
+{
+    batch_drop(c);
+    ownership_free(TAKE_PTR(c->ownership));
+    bus_reader_free(TAKE_PTR(c->reader));
+}
+
+static void *
+consumer_main(void *arg)
+{
+    struct consumer *c = arg;
+    int64_t wait_ms = BACKOFF_MIN_MS;
+    struct err err = {0};
+
+    while (!atomic_load(&c->stopping)) {
+        atomic_store(&c->beat_ms, life_monotonic_ms());
+        if (turn(c, &err) == ERR_OK) {
+            wait_ms = BACKOFF_MIN_MS;
+            continue;
+        }
+        batch_drop(c);
+        c->assigned = false;
+        life_condition("bus", false);
+        log_warn("consumer waits", LOG_ERR(&err), LOG_INT("ms", wait_ms));
+        nap(c, wait_ms);
+        wait_ms = wait_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait_ms * 2;
+    }
+    release(c);
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static void
+consumer_free(struct consumer *c)
+{
+    arena_free(c->batch_arena);
+    arena_free(c->event_arena);
+    pthread_mutex_destroy(&c->mutex);
+    pthread_cond_destroy(&c->woken);
+    free(c->handled);
+    free(c->slots);
+    free(c->keys);
+    free(c->owned);
+    free(c);
+}
+
+/* Topics of the subscriptions, each once. */
+static enum err_code
+list_topics(struct consumer *c, struct err *err)
+{
+    const struct event_subscription *s = c->options.subscriptions;
+
+    for (; s->type; s++) {
+        const struct event_type *type = event_type_of(s->type);
+        char name[256];
+        size_t i = 0;
+
+        if (!type)
+            return err_set(err, ERR_INTERNAL, "'%s' is not in the catalogue", s->type->name);
+        event_topic_name(c->options.prefix, type->topic, name);
+        while (i < c->topic_count && strcmp(c->topics[i], name) != 0)
+            i++;
+        if (i == CONSUMER_TOPICS_MAX)
+            return err_set(err, ERR_INTERNAL, "more than %d topics", CONSUMER_TOPICS_MAX);
+        if (i == c->topic_count)
+            memcpy(c->topics[c->topic_count++], name, sizeof(name));
+    }
+    return ERR_OK;
+}
+
+static void
+add_metrics(struct consumer *c)
+{
+    size_t n = 0;
+
+    while (c->options.subscriptions[n].type)
+        n++;
+    c->handled = mem_calloc(n, sizeof(struct metric *));
+    for (size_t i = 0; i < n; i++)
+        c->handled[i] = metrics_counter("modelbus_events_handled_total", "Events handled.", "type",
+                                        c->options.subscriptions[i].type->name, NULL);
+    c->skipped = metrics_counter("modelbus_events_skipped_total",
+                                 "Events of types that nobody here hears.", NULL);
+    c->dead = metrics_counter("modelbus_events_dead_total", "Events dead-lettered.", NULL);
+    c->retries =
+        metrics_counter("modelbus_events_retries_total", "Transactions tried again.", NULL);
+    c->seconds = metrics_histogram("modelbus_event_seconds", "From an event's time to its commit.",
+                                   metrics_latency_bounds, metrics_latency_bound_count, NULL);
+}
+
+enum err_code
+consumer_start(struct consumer **consumer, const struct consumer_options *options, struct err *err)
+{
+    struct consumer *c = mem_zalloc(sizeof(*c));
+    pthread_condattr_t attr;
+
+    c->options = *options;
+    snprintf(c->group, sizeof(c->group), "%s.%s", options->prefix, options->service);
+    c->batch_arena = arena_new(0, BATCH_ARENA_LIMIT);
+    c->event_arena = arena_new(0, 0);
+    pthread_mutex_init(&c->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->woken, &attr);
+    pthread_condattr_destroy(&attr);
+    atomic_store(&c->beat_ms, life_monotonic_ms());
+    add_metrics(c);
+    life_condition("bus", false);
+    if (list_topics(c, err) || bus_reader_open(&c->reader, &options->bus, c->group, err)) {
+        consumer_free(c);
+        return err->code;
+    }
+    c->ownership = ownership_new(options->db, options->service);
+    if (pthread_create(&c->thread, NULL, consumer_main, c) != 0) {
+        release(c);
+        consumer_free(c);
+        return err_set(err, ERR_INTERNAL, "consumer: no thread");
+    }
+    pthread_setname_np(c->thread, "consumer");
+    *consumer = c;
+    return ERR_OK;
+}
+
+bool
+consumer_stop(struct consumer *c, int64_t deadline_ms)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->stop = true;
+    atomic_store(&c->stopping, true);
+    pthread_cond_signal(&c->woken);
+    pthread_mutex_unlock(&c->mutex);
+    bus_reader_wake(c->reader);
+    pthread_join(c->thread, NULL);
+    consumer_free(c);
+    return life_monotonic_ms() <= deadline_ms;
+}

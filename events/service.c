@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.c - every service's way from its command line to its exit code. */
+#include "bus_queries.h"
+#include "service_parts.h"
+
+#include "life/life.h"
+#include "log/log.h"
+
+#include "modelbus/bus/v1/queries.pb-c.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_FAILED 1
+#define EXIT_CONFIG 2
+#define EXIT_DRAIN 3
+#define RPC_KEY_MIN 16
+#define POOL_WAIT_MS 2000
+#define RETRY_MIN_MS 50
+#define RETRY_MAX_MS 2000
+
+extern const struct embed_file events_schema[];
+
+/* What one process holds beside struct service. */
+struct program {
+    struct service service;
+    struct config *config;
+    struct http_server *admin;
+    struct rpc_interface interfaces[3];
+    char client_id[256];
+    char instance[200];
+};
+
+/* ---- stop steps, in the reverse of their registration ---- */
+
+static bool
+stop_pool(void *arg, int64_t deadline_ms)
+{
+    struct program *p = arg;
+
+    (void)deadline_ms;
+    db_pool_free(TAKE_PTR(p->service.db));
+    return true;
+}
+
+static bool
+stop_admin(void *arg, int64_t deadline_ms)
+{
+    struct program *p = arg;
+
+    return http_server_stop(TAKE_PTR(p->admin), deadline_ms);
+}
+
+static bool
+stop_outbox(void *arg, int64_t deadline_ms)
+{
+    struct program *p = arg;
+    return outbox_stop(p->service.outbox, deadline_ms);
+}
+
+static bool
+free_outbox(void *arg, int64_t deadline_ms)
+{
+    struct program *p = arg;
+
+    (void)deadline_ms;
+    outbox_free(TAKE_PTR(p->service.outbox));
+    return true;
+}
+
+static bool
+stop_own(void *arg, int64_t deadline_ms)
+{
+    struct program *p = arg;
+
+    return p->service.spec->stop(&p->service, deadline_ms);
+}
+
+static bool
+stop_rpc(void *arg, int64_t deadline_ms)
+{
+    struct program *p = arg;
+
+    return rpc_server_stop(TAKE_PTR(p->service.rpc), deadline_ms);
+}
+
+static bool
+stop_consumer(void *arg, int64_t deadline_ms)
+{
+    struct program *p = arg;
+    return consumer_stop(TAKE_PTR(p->service.consumer), deadline_ms);
+}
+
+static bool
+stop_watching(void *arg, int64_t deadline_ms)
+{
+    (void)arg;
+    (void)deadline_ms;
+    service_watch(NULL);
+    return true;
+}
+
+/* ---- start steps ---- */
+
+/* Waits for PostgreSQL as long as it takes; ERR_CANCELLED when asked to stop meanwhile. */
+static enum err_code
+migrate(struct service *s, struct err *err)
+{
+    int64_t wait_ms = RETRY_MIN_MS;
+
+    for (;;) {
+        if (db_migrate(s->db, "events", events_schema, err) == ERR_OK &&
+            db_migrate(s->db, s->spec->name, s->spec->schema, err) == ERR_OK) {
+            life_condition("database", true);
+            return ERR_OK;
+        }
+        if (!err_retriable(err->code))
+            return err_wrap(err, "database");
+        log_warn("waiting for the database", LOG_ERR(err), LOG_INT("ms", wait_ms));
+        if (!life_sleep_ms(wait_ms))
+            return err_set(err, ERR_CANCELLED, "stopped while waiting for the database");
+        wait_ms = wait_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait_ms * 2;
+    }
+}
+
+static enum err_code
+start_storage(struct program *p, struct err *err)
+{
+    struct service *s = &p->service;
+    struct outbox_options o = {
+        .bus = s->bus,
+        .prefix = s->settings.bus_prefix,
+        .service = s->spec->name,
+        .retention_ms = s->settings.outbox_retention_s * 1000,
+        .republish = s->spec->republish,
+        .arg = s,
+    };
+
+    life_condition("database", false);
+    if (db_pool_open(&s->db, s->settings.db_url, s->spec->name, (unsigned)s->settings.db_conns,
+                     POOL_WAIT_MS, err))
+        return err->code;
+    life_on_stop("database", stop_pool, p);
+    o.db = s->db;
+    if (migrate(s, err) || outbox_open(&s->outbox, &o, err))
+        return err->code;
+    life_on_stop("outbox memory", free_outbox, p);
+    return ERR_OK;
+}
+
+static enum err_code
+start_rpc(struct program *p, struct err *err)
+{
+    struct service *s = &p->service;
+    const struct rpc_server_options options = {
+        .url = s->settings.rpc_url,
+        .key = s->settings.rpc_key,
+        .key_len = strlen(s->settings.rpc_key),
+        .workers = (unsigned)s->settings.rpc_workers,
+        .db = s->db,
+    };
+    size_t n = 0;
+
+    if (s->spec->interface)
+        p->interfaces[n++] = (struct rpc_interface){s->spec->interface, s->spec->methods, s};
+    if (s->spec->schema)
+        p->interfaces[n++] =
+            (struct rpc_interface){&modelbus__bus__v1__bus__descriptor, bus_queries, s};
+    if (n == 0)
+        return ERR_OK;
+    if (rpc_server_start(&s->rpc, &options, p->interfaces, err))
+        return err_wrap(err, "rpc on '%s'", s->settings.rpc_url);
+    life_on_stop("rpc", stop_rpc, p);
+    log_info("listening", LOG_STR("what", "rpc"), LOG_STR("url", s->settings.rpc_url));
+    return ERR_OK;
+}
+
+static enum err_code
+start_consumer(struct program *p, struct err *err)
+{
+    struct service *s = &p->service;
+    const struct consumer_options options = {
+        .db = s->db,
+        .bus = s->bus,
+        .prefix = s->settings.bus_prefix,
+        .service = s->spec->name,
+        .outbox = s->outbox,
+        .subscriptions = s->spec->subscriptions,
+        .arg = s,
+    };
+
+    if (!s->spec->subscriptions || !s->spec->schema)
+        return ERR_OK;
+    if (consumer_start(&s->consumer, &options, err))
+        return err_wrap(err, "consumer");
+    life_on_stop("consumer", stop_consumer, p);
+    return ERR_OK;
+}
+
+static enum err_code
+start(struct program *p, struct err *err)
+{
+    struct service *s = &p->service;
+
+    if (service_admin_start(&p->admin, s->settings.http_bind, err))
+        return err->code;
+    life_on_stop("admin HTTP", stop_admin, p);
+    if (s->spec->schema && start_storage(p, err))
+        return err->code;
+    if (s->outbox) {
+        if (outbox_start(s->outbox, err))
+            return err->code;
+        life_on_stop("outbox", stop_outbox, p);
+    }
+    if (s->spec->start && s->spec->start(s, err))
+        return err->code;
+    if (s->spec->stop)
+        life_on_stop(s->spec->name, stop_own, p);
+    /* Queries look at the consumer: it is there before them and after them. */
+    if (start_consumer(p, err) || start_rpc(p, err))
+        return err->code;
+    service_watch(s);
+    life_on_stop("health", stop_watching, p);
+    log_info("started", LOG_STR("instance", p->instance));
+    return ERR_OK;
+}
+
+/* ---- configuration ---- */
+
+static void
+reload(void *arg)
+{
+    struct program *p = arg;
+    char *ignored = NULL;
+    enum log_level level;
+    struct err err = {0};
+
+    if (config_reload(p->config, &ignored, &err) ||
+        log_level_parse(p->service.settings.log_level, &level, &err)) {
+        log_error("settings not reloaded", LOG_ERR(&err));
+        return;
+    }
+    log_set_level(level);
+    log_info("settings reloaded", LOG_STR("need_restart", ignored ? ignored : ""));
+    free(ignored);
+    if (p->service.spec->reload)
+        p->service.spec->reload(&p->service);
+}
+
+static enum err_code
+configure(struct program *p, const struct config_table *tables, int argc, char **argv,
+          struct err *err)
+{
+    struct service *s = &p->service;
+    enum log_level level;
+    char host[128] = "localhost";
+
+    if (config_load(&p->config, s->spec->prefix, tables, argc - 1, argv + 1, err) ||
+        log_level_parse(s->settings.log_level, &level, err))
+        return err->code;
+    if (strlen(s->settings.rpc_key) < RPC_KEY_MIN)
+        return err_set(err, ERR_INVALID, "%s_RPC_KEY: at least %d bytes", s->spec->prefix,
+                       RPC_KEY_MIN);
+    log_set_level(level);
+    if (s->settings.instance && *s->settings.instance) {
+        snprintf(p->instance, sizeof(p->instance), "%s", s->settings.instance);
+    } else {
+        gethostname(host, sizeof(host) - 1);
+        snprintf(p->instance, sizeof(p->instance), "%s-%d", host, (int)getpid());
+    }
+    snprintf(p->client_id, sizeof(p->client_id), "%.40s-%s", s->spec->name, p->instance);
+    s->bus = (struct bus_options){
+        .brokers = s->settings.brokers,
+        .client_id = p->client_id,
+        .fetch_wait_ms = s->settings.bus_fetch_wait_ms,
+        .properties = s->settings.bus_properties,
+    };
+    return ERR_OK;
+}
+
+static bool
+asked(int argc, char **argv, const char *flag)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], flag) == 0)
+            return true;
+    return false;
+}
+
+static int
+run(struct program *p)
+{
+    struct err err = {0};
+
+    life_on_reload(reload, p);
+    int status = EXIT_FAILED;
+    if (start(p, &err) == ERR_OK)
+        status = life_wait();
+    else if (err.code == ERR_CANCELLED && life_stopping())
+        status = 0;
+    else
+        log_error("start failed", LOG_ERR(&err));
+    bool complete = life_shutdown(p->service.settings.drain_ms);
+    log_info("stopped", LOG_BOOL("complete", complete));
+    return status == 0 && !complete ? EXIT_DRAIN : status;
+}
+
+int
+service_main(int argc, char **argv, const struct service_spec *spec)
+{
+    static struct program program;
+    static struct config_key rows[SETTING_ROWS];
+    char http_bind[64];
+    struct program *p = &program;
+    struct err err = {0};
+    const struct config_table tables[] = {
+        {rows, &p->service.settings},
+        {spec->config, spec->config_target}, /* the end when the service has none */
+        {NULL, NULL},
+    };
+
+    service_setting_rows(spec, rows, http_bind);
+    if (asked(argc, argv, "--version")) {
+        printf("modelbus-%s %s\n", spec->name, MODELBUS_VERSION);
+        return 0;
+    }
+    if (asked(argc, argv, "--help")) {
+        printf("modelbus-%s - %s\n\n", spec->name, spec->doc);
+        config_help(spec->prefix, tables, stdout);
+        return 0;
+    }
+    if (asked(argc, argv, "--describe")) {
+        service_describe(spec, tables);
+        return 0;
+    }
+    p->service.spec = spec;
+    log_init(spec->name, LOG_INFO);
+    if (configure(p, tables, argc, argv, &err)) {
+        log_error("configuration", LOG_ERR(&err));
+        config_free(p->config);
+        return EXIT_CONFIG;
+    }
+    life_init();
+    int status = run(p);
+    config_free(p->config);
+    return status;
+}
