@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * xgboost_tree.h - one element of an XGBoost file's `trees`, appended to an ensemble.
+ */
+#pragma once
+
+#include "doc.h"
+#include "trees.h"
+
+/* The arrays of one tree; kept from tree to tree so that reading does not allocate. */
+struct xgb_tree_arrays {
+    struct doc_ints left, right, feature, default_left, split_type;
+    struct doc_ints categories, categories_nodes, categories_segments, categories_sizes;
+    struct doc_floats condition;
+    struct doc_ints order; /* old node number at each new position */
+};
+
+/* Reads one tree and appends it with group 0. False: doc's error says why, with
+ * ERR_UNSUPPORTED as *unsupported's text when that is set. Feature indices are not
+ * checked yet (the file may give their number later). */
+bool xgb_tree_read(struct doc *doc, struct xgb_tree_arrays *a, struct ensemble *e,
+                   const char **unsupported);
+void xgb_tree_arrays_done(struct xgb_tree_arrays *a);
