@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deployment.c - the rules of endpoints. */
+#include "deployment.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum err_code
+deployment_check_name(const char *name, struct err *err)
+{
+    size_t len = strnlen(name, 64);
+
+    if (len == 0 || len > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len ||
+        name[0] == '-' || name[len - 1] == '-')
+        return err_set(
+            err, ERR_INVALID,
+            "endpoint name: 1 to 63 lower-case letters, digits and '-', which is neither "
+            "first nor last");
+    return ERR_OK;
+}
+
+enum err_code
+deployment_check_binding(const char *model_name, const char **alias, int64_t version,
+                         struct err *err)
+{
+    if (value_check_model_name(model_name, err))
+        return err->code;
+    if (version < 0 || (version && **alias))
+        return err_set(err, ERR_INVALID, "an alias, or a version, or neither");
+    if (version)
+        return ERR_OK;
+    if (!**alias)
+        *alias = DEPLOYMENT_CHAMPION;
+    return value_check_alias(*alias, err);
+}
+
+enum err_code
+deployment_check_generation(const struct endpoint *endpoint, int64_t expected, struct err *err)
+{
+    if (expected && expected != endpoint->generation)
+        return err_set(err, ERR_CONFLICT,
+                       "endpoint '%s' is at generation %" PRId64 ", not at the expected %" PRId64,
+                       endpoint->name, endpoint->generation, expected);
+    return ERR_OK;
+}
+
+bool
+deployment_same_version(const Target *a, const Target *b)
+{
+    return a && b && a->version == b->version && strcmp(a->model_name, b->model_name) == 0;
+}
+
+enum deployment_reaction
+deployment_on_alias(const struct endpoint *endpoint, int64_t version)
+{
+    const Target *target = endpoint->target;
+
+    if (version == 0)
+        return DEPLOYMENT_KEEP;
+    if (target && target->version == version &&
+        strcmp(target->model_name, endpoint->model_name) == 0)
+        return endpoint->held ? DEPLOYMENT_RELEASE : DEPLOYMENT_STAY;
+    return DEPLOYMENT_DEPLOY_IT;
+}
+
+Target *
+deployment_fallback(const struct endpoint *endpoint, const Target *target)
+{
+    return deployment_same_version(endpoint->good, target) ? NULL : endpoint->good;
+}
+
+const char *
+deployment_outcome(PodState *const *pods, size_t count, int64_t generation, const char **detail)
+{
+    const char *outcome = DEPLOYMENT_PENDING;
+
+    *detail = "";
+    for (size_t i = 0; i < count; i++) {
+        if (pods[i]->generation != generation)
+            continue;
+        if (!pods[i]->loaded) {
+            *detail = pods[i]->error;
+            return DEPLOYMENT_FAILED;
+        }
+        outcome = DEPLOYMENT_SERVED;
+    }
+    return outcome;
+}
+
+EndpointStatus
+deployment_status(const struct endpoint *endpoint, PodState *const *pods, size_t count,
+                  const char **detail)
+{
+    *detail = "";
+    if (!endpoint->target) {
+        *detail = *endpoint->alias ? "waits for the alias" : "waits for the version";
+        return ENDPOINT_STATUS(PENDING);
+    }
+    const char *outcome = deployment_outcome(pods, count, endpoint->generation, detail);
+    if (strcmp(outcome, DEPLOYMENT_FAILED) == 0)
+        return ENDPOINT_STATUS(FAILED);
+    if (strcmp(outcome, DEPLOYMENT_PENDING) == 0) {
+        *detail = "no pod has reported yet";
+        return ENDPOINT_STATUS(DEPLOYING);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (pods[i]->generation < endpoint->generation) {
+            *detail = "some pods have not reported yet";
+            return ENDPOINT_STATUS(DEPLOYING);
+        }
+    return ENDPOINT_STATUS(SERVING);
+}
+
+/* Entries of this life of the endpoint: up to and with the one that created it. */
+static size_t
+this_life(const struct history_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(entries[i].change->reason, DEPLOYMENT_CREATED) == 0)
+            return i + 1;
+    return count;
+}
+
+static bool
+served(const struct history_entry *entry)
+{
+    return strcmp(entry->change->outcome, DEPLOYMENT_SERVED) == 0;
+}
+
+const struct history_entry *
+deployment_rollback(const struct history_entry *entries, size_t count, int64_t to_version,
+                    int64_t *before)
+{
+    const struct history_entry *now = NULL;
+
+    count = this_life(entries, count);
+    if (count == 0)
+        return NULL;
+    /* Pods go on with what they had when a target failed: that is what serves now. */
+    for (size_t i = 0; i < count && !now; i++)
+        if (strcmp(entries[i].change->outcome, DEPLOYMENT_FAILED) != 0)
+            now = &entries[i];
+    *before = now ? now->rollback_before : entries[0].change->generation;
+    for (size_t i = 0; i < count; i++) {
+        const Target *target = entries[i].change->target;
+        if (!served(&entries[i]))
+            continue;
+        if (to_version ? target->version != to_version ||
+                             strcmp(target->model_name, entries[0].change->target->model_name) != 0
+                       : entries[i].change->generation >= *before ||
+                             deployment_same_version(target, entries[0].change->target) ||
+                             (now && deployment_same_version(target, now->change->target)))
+            continue;
+        *before = entries[i].rollback_before;
+        return &entries[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queries.c - questions and commands about endpoints. */
+#include "changes.h"
+#include "db/db_page.h"
+#include "life/life.h"
+#include "service.h"
+
+#include <inttypes.h>
+
+/* REQUEST(GetEndpoint), RESPONSE(GetEndpoint): the generated types. */
+#define REQUEST(method) const Modelbus__Deployment__V1__##method##Request
+#define RESPONSE(method) Modelbus__Deployment__V1__##method##Response
+
+/* The workspace comes from the verified caller, never from a message. */
+static struct change
+change_of(void *arg, struct rpc_call *call)
+{
+    const struct service *service = arg;
+    const struct deployment_settings *settings = service->spec->config_target;
+
+    return (struct change){
+        .store = {.db = call->db, .workspace = call->caller.workspace, .arena = call->arena},
+        .outbox = service->outbox,
+        .by = call->caller.subject,
+        .now_ms = life_now_ms(),
+        .pod_timeout_ms = __atomic_load_n(&settings->pod_timeout_s, __ATOMIC_RELAXED) * 1000,
+    };
+}
+
+static MUST_CHECK enum err_code
+describe(const struct change *change, const struct endpoint *endpoint, Endpoint **message,
+         struct err *err)
+{
+    Endpoint *m = arena_alloc(change->store.arena, sizeof(*m));
+    const char *detail;
+
+    modelbus__deployment__v1__endpoint__init(m);
+    if (store_list_pods(&change->store, endpoint->name, change->now_ms - change->pod_timeout_ms,
+                        &m->pods, &m->n_pods, err))
+        return err->code;
+    m->name = (char *)endpoint->name;
+    m->model_name = (char *)endpoint->model_name;
+    m->alias = (char *)endpoint->alias;
+    m->fixed_version = endpoint->fixed_version;
+    m->generation = endpoint->generation;
+    m->target = endpoint->target;
+    m->held = endpoint->held;
+    m->created_at_ms = endpoint->created_at_ms;
+    m->updated_at_ms = endpoint->updated_at_ms;
+    m->status = deployment_status(endpoint, m->pods, m->n_pods, &detail);
+    /* What is wrong now comes before what was noted. */
+    m->status_detail =
+        (char *)(*endpoint->detail && m->status != ENDPOINT_STATUS(FAILED) ? endpoint->detail
+                                                                           : detail);
+    *message = m;
+    return ERR_OK;
+}
+
+static MUST_CHECK enum err_code
+get(const struct change *change, const char *name, Endpoint **message, struct err *err)
+{
+    struct endpoint *endpoint;
+
+    if (store_get_endpoint(&change->store, name, STORE_READ, &endpoint, err))
+        return err->code;
+    return describe(change, endpoint, message, err);
+}
+
+static enum err_code
+create_endpoint(void *arg, REQUEST(CreateEndpoint) * request, RESPONSE(CreateEndpoint) * response,
+                struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of(arg, call);
+    struct binding binding = {request->model_name, request->alias, request->version};
+
+    if (deployment_check_name(request->name, err) ||
+        deployment_check_binding(binding.model_name, &binding.alias, binding.version, err) ||
+        change_create(&change, request->name, &binding, err))
+        return err->code;
+    return get(&change, request->name, &response->endpoint, err);
+}
+
+static enum err_code
+get_endpoint(void *arg, REQUEST(GetEndpoint) * request, RESPONSE(GetEndpoint) * response,
+             struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of(arg, call);
+
+    if (deployment_check_name(request->name, err))
+        return err->code;
+    return get(&change, request->name, &response->endpoint, err);
+}
+
+static enum err_code
+list_endpoints(void *arg, REQUEST(ListEndpoints) * request, RESPONSE(ListEndpoints) * response,
+               struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of(arg, call);
+    const PageRequest *page = request->page;
+    struct endpoint **endpoints;
+    const char *after = "";
+    int64_t limit;
+    size_t count;
+    bool more;
+
+    if (db_page_limit(page ? page->page_size : 0, &limit, err) ||
+        db_page_decode(call->arena, page ? page->page_token : "", "ListEndpoints", &after, 1, &more,
+                       err) ||
+        store_list_endpoints(&change.store, after, limit, &endpoints, &count, &more, err))
+        return err->code;
+    response->endpoints = arena_alloc(call->arena, count * sizeof(Endpoint *));
+    for (size_t i = 0; i < count; i++)
+        if (describe(&change, endpoints[i], &response->endpoints[i], err))
+            return err->code;
+    response->n_endpoints = count;
+    if (more)
+        response->next_page_token =
+            db_page_encode(call->arena, "ListEndpoints", &endpoints[count - 1]->name, 1);
+    return ERR_OK;
+}
+
+static enum err_code
+update_endpoint(void *arg, REQUEST(UpdateEndpoint) * request, RESPONSE(UpdateEndpoint) * response,
+                struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of(arg, call);
+    bool rename = *request->model_name;
+    struct binding binding = {rename ? request->model_name : NULL, request->alias,
+                              request->version};
+
+    if (deployment_check_name(request->name, err) ||
+        deployment_check_binding(rename ? request->model_name : "any", &binding.alias,
+                                 binding.version, err) ||
+        change_update(&change, request->name, &binding, request->expected_generation, err))
+        return err->code;
+    return get(&change, request->name, &response->endpoint, err);
+}
+
+static enum err_code
+delete_endpoint(void *arg, REQUEST(DeleteEndpoint) * request, RESPONSE(DeleteEndpoint) * response,
+                struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of(arg, call);
+
+    (void)response;
+    if (deployment_check_name(request->name, err))
+        return err->code;
+    return change_delete(&change, request->name, err);
+}
+
+static enum err_code
+rollback_endpoint(void *arg, REQUEST(RollbackEndpoint) * request,
+                  RESPONSE(RollbackEndpoint) * response, struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of(arg, call);
+
+    if (deployment_check_name(request->name, err) ||
+        value_check_text("reason", request->reason, VALUE_TEXT_MAX, err))
+        return err->code;
+    if (request->to_version < 0)
+        return err_set(err, ERR_INVALID, "to_version: negative");
+    if (change_rollback(&change, request->name, request->to_version, request->reason,
+                        request->expected_generation, err))
+        return err->code;
+    return get(&change, request->name, &response->endpoint, err);
+}
+
+static enum err_code
+list_endpoint_history(void *arg, REQUEST(ListEndpointHistory) * request,
+                      RESPONSE(ListEndpointHistory) * response, struct rpc_call *call,
+                      struct err *err)
+{
+    struct change change = change_of(arg, call);
+    const PageRequest *page = request->page;
+    const char *list = arena_printf(call->arena, "ListEndpointHistory %s", request->name);
+    struct history_entry *entries;
+    struct endpoint *endpoint;
+    const char *key;
+    int64_t limit, before = INT64_MAX;
+    size_t count;
+    bool more;
+
+    if (deployment_check_name(request->name, err) ||
+        db_page_limit(page ? page->page_size : 0, &limit, err) ||
+        db_page_decode(call->arena, page ? page->page_token : "", list, &key, 1, &more, err) ||
+        (more && db_page_int(key, &before, err)) ||
+        store_list_changes(&change.store, request->name, before, limit, &entries, &count, &more,
+                           err))
+        return err->code;
+    if (count == 0)
+        return store_get_endpoint(&change.store, request->name, STORE_READ, &endpoint, err);
+    response->changes = arena_alloc(call->arena, count * sizeof(EndpointChange *));
+    for (size_t i = 0; i < count; i++)
+        response->changes[i] = (EndpointChange *)entries[i].change;
+    response->n_changes = count;
+    if (more) {
+        key = arena_printf(call->arena, "%" PRId64, entries[count - 1].change->generation);
+        response->next_page_token = db_page_encode(call->arena, list, &key, 1);
+    }
+    return ERR_OK;
+}
+
+const struct rpc_method deployment_queries[] = {
+    RPC_COMMAND("CreateEndpoint", create_endpoint, "deployment:write", 2000),
+    RPC_COMMAND("DeleteEndpoint", delete_endpoint, "deployment:write", 2000),
+    RPC_QUERY("GetEndpoint", get_endpoint, "deployment:read", 1000),
+    RPC_QUERY("ListEndpointHistory", list_endpoint_history, "deployment:read", 2000),
+    RPC_QUERY("ListEndpoints", list_endpoints, "deployment:read", 2000),
+    RPC_COMMAND("RollbackEndpoint", rollback_endpoint, "deployment:write", 2000),
+    RPC_COMMAND("UpdateEndpoint", update_endpoint, "deployment:write", 2000),
+    {.name = NULL},
+};
