@@ -60,6 +60,10 @@ end_name(struct writer *w)
 static void
 write_double(struct buf *out, double x)
 {
+    if (x == 0 && signbit(x)) { /* many readers take "-0" for the integer 0 */
+        buf_str(out, "-0.0");
+        return;
+    }
     if (isfinite(x)) {
         buf_double(out, x);
         return;
