@@ -8,7 +8,7 @@
 Test(err, each_code_has_a_name_that_reads_back)
 {
     for (int i = 0; i < ERR_CODE_COUNT; i++)
-        cr_assert_eq(err_from_name(err_name((enum err_code)i)), i);
+        cr_assert_eq(err_from_name(err_name((enum err_code)i)), (enum err_code)i);
     cr_assert_eq(err_from_name("NO_SUCH"), ERR_INTERNAL);
     cr_assert_str_eq(err_name((enum err_code)999), "INTERNAL");
 }
