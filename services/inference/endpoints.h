@@ -30,6 +30,7 @@ struct endpoint_stats {
 
 struct endpoint {
     _Atomic(struct model *) current; /* NULL: nothing is served */
+    _Atomic bool deleted;            /* by its last desired state */
     struct endpoint_stats stats;
     struct metric *seconds, *rows, *batch_rows;
     char name[ENDPOINT_NAME_MAX + 1];

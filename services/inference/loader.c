@@ -279,6 +279,7 @@ load(struct loader *l, struct wanted *w, const State *state, const Target *targe
     model->load_ms = (double)took_us / 1e3;
     model->loaded_at_ms = life_now_ms();
     metric_observe(l->seconds, (double)took_us / 1e6);
+    atomic_store(&endpoint->deleted, false);
     double swap_us = endpoints_swap(l->o.endpoints, endpoint, model);
     metric_add(metrics_counter("modelbus_inference_swaps_total", "Models put to service.",
                                "endpoint", state->endpoint, NULL),
@@ -300,8 +301,10 @@ unload(struct loader *l, struct wanted *w, const State *state)
 {
     struct endpoint *endpoint = endpoints_find(l->o.endpoints, state->endpoint);
 
-    if (endpoint)
+    if (endpoint) {
+        atomic_store(&endpoint->deleted, true);
         endpoints_swap(l->o.endpoints, endpoint, NULL);
+    }
     if (l->o.cache)
         cache_forget(l->o.cache, state->endpoint);
     free_message(w->loaded);
