@@ -98,17 +98,17 @@ read_repeated(struct reader *r, ProtobufCMessage *message, const ProtobufCFieldD
     return ERR_OK;
 }
 
-static enum err_code
-new_message(struct reader *r, const ProtobufCMessageDescriptor *type, const struct path *path,
-            ProtobufCMessage **out)
+/* NULL with the error set past the arena's limit. */
+static ProtobufCMessage *
+new_message(struct reader *r, const ProtobufCMessageDescriptor *type, const struct path *path)
 {
     ProtobufCMessage *message = pbjson_alloc(r->arena, type->sizeof_message);
 
-    if (!message)
-        return too_large(r, path);
-    protobuf_c_message_init(type, message);
-    *out = message;
-    return ERR_OK;
+    if (message)
+        protobuf_c_message_init(type, message);
+    else
+        too_large(r, path);
+    return message;
 }
 
 static enum err_code
@@ -129,8 +129,8 @@ read_map(struct reader *r, ProtobufCMessage *message, const ProtobufCFieldDescri
     json_object_foreach((json_t *)value, key, item)
     {
         const struct path here = {path, key, 0};
-        ProtobufCMessage *entry;
-        if (new_message(r, type, &here, &entry) ||
+        ProtobufCMessage *entry = new_message(r, type, &here);
+        if (!entry ||
             pbjson_scalar_from_text(r, &type->fields[0], key, strlen(key), true, &here,
                                     field_at(entry, &type->fields[0])) ||
             read_value(r, &type->fields[1], item, &here, depth + 1,
@@ -165,7 +165,6 @@ static enum err_code
 read_message(struct reader *r, const ProtobufCMessageDescriptor *type, const json_t *value,
              const struct path *path, int depth, ProtobufCMessage **out)
 {
-    ProtobufCMessage *message;
     const char *key;
     json_t *item;
 
@@ -174,7 +173,8 @@ read_message(struct reader *r, const ProtobufCMessageDescriptor *type, const jso
                                  DEPTH_MAX);
     if (!json_is_object(value))
         return wrong_type(r, path, "an object", value);
-    if (new_message(r, type, path, &message))
+    ProtobufCMessage *message = new_message(r, type, path);
+    if (!message)
         return r->err->code;
     bool *seen = pbjson_alloc(r->arena, type->n_fields);
     if (!seen)
