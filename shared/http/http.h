@@ -6,10 +6,10 @@
  * on a worker when the request is whole (bounded body in memory), or as the
  * body arrives (.stream). It answers at once, or keeps the request and answers later
  * from any thread (asynchronous). Work that blocks belongs on the handler's own threads.
- * http_server_on_turn() is called by each worker after it has dispatched all that was ready,
- * which is where a batch of the turn's requests is answered.
+ * options.on_turn is called by each worker after it has dispatched all that was ready, which
+ * is where a batch of the turn's requests is answered.
  *
- * Bounds: header 16 KiB, URL 8 KiB, body per route (413 with a problem document, the connection closed), slow
+ * Bounds: header 16 KiB, URL 8 KiB, body per route (413; the rest of the body is dropped, or the connection closed), slow
  * clients (idle_timeout_s), connections. Unknown path: 404, known path with another
  * verb: 405 with Allow; both through the on_error callback, so that each face of the platform speaks its own
  * error form.
@@ -51,6 +51,10 @@ struct http_server_options {
     void *arg; /* handed to handlers */
     /* Writes the error answer (status and headers may be set); NULL: RFC 9457 problem document. */
     void (*on_error)(void *arg, struct http_request *request, const struct err *err);
+    /* Called when the headers are there and before the body is read (path, parameters, query and
+     * headers can be asked for): an error refuses the request, and with "Expect: 100-continue" before
+     * the client sends the body. Must not answer. NULL: none. */
+    enum err_code (*on_headers)(void *arg, struct http_request *request, struct err *err);
     void (*on_turn)(void *arg, unsigned thread); /* NULL: none */
     const char *tls_cert_file, *tls_key_file;    /* PEM; NULL: plain */
 };
@@ -61,6 +65,10 @@ int http_server_port(const struct http_server *server);
 /* Stop accepting, let requests in flight finish until deadline_ms (CLOCK_MONOTONIC), close. */
 bool http_server_stop(struct http_server *server, int64_t deadline_ms);
 
+/*
+ * What is asked. Texts live until the answer. http_header() and http_peer() read the connection:
+ * call them within the handler only, the others from any thread until the answer.
+ */
 const char *http_verb(const struct http_request *r);
 const char *http_path(const struct http_request *r); /* decoded */
 const char *http_param(const struct http_request *r,
@@ -80,7 +88,8 @@ int64_t http_started_us(const struct http_request *r); /* CLOCK_MONOTONIC, first
 void http_set_state(struct http_request *r, void *state, void (*release)(void *state));
 void *http_state(const struct http_request *r);
 
-/* Response headers, before the answer. */
+/* Response headers, before the answer; copied. A value that cannot be a header (control
+ * characters) is left out; at most 16. */
 void http_reply_header(struct http_request *r, const char *name, const char *value);
 /* Exactly one of these, from any thread; *r is gone afterwards. */
 void http_reply(struct http_request *r, int status, const char *content_type, const void *body,
