@@ -103,7 +103,7 @@ read_sets(struct doc *doc, const struct xgb_tree_arrays *a, struct ensemble *e, 
     for (size_t i = 0; i < a->categories_nodes.len; i++) {
         int64_t node = a->categories_nodes.data[i];
         int64_t first = a->categories_segments.data[i], count = a->categories_sizes.data[i];
-        if (node < 0 || (size_t)node >= a->left.len || first < 0 || count < 0 ||
+        if (node < 0 || (size_t)node >= a->left.len || first < 0 || count <= 0 ||
             (size_t)first != end || (size_t)count > a->categories.len - end)
             return doc_fail(doc, "a tree's categories are out of range");
         end += (size_t)count;

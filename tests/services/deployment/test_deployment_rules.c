@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_deployment_rules.c - the rules of endpoints. */
+#include "deployment.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct err err;
+
+/* ---- a history, written as "version outcome" oldest first, turned newest first ---- */
+
+struct step {
+    int64_t version;
+    const char *outcome;
+    int64_t before; /* 0: its own generation */
+    const char *reason;
+};
+
+static struct history_entry entries[8];
+static EndpointChange changes[8];
+static Target targets[8];
+
+static size_t
+history(const struct step *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct step *step = &steps[count - 1 - i];
+        int64_t generation = (int64_t)(count - i);
+        targets[i] = (Target)MODELBUS__DEPLOYMENT__V1__TARGET__INIT;
+        targets[i].model_name = "iris";
+        targets[i].version = step->version;
+        changes[i] = (EndpointChange)MODELBUS__DEPLOYMENT__V1__ENDPOINT_CHANGE__INIT;
+        changes[i].generation = generation;
+        changes[i].target = &targets[i];
+        changes[i].outcome = (char *)step->outcome;
+        changes[i].reason = (char *)(step->reason ? step->reason : "alias moved");
+        entries[i] = (struct history_entry){&changes[i], step->before ? step->before : generation};
+    }
+    return count;
+}
+
+/* The version that a rollback goes to, 0 none. */
+#define ROLLBACK(...)                                                                              \
+    rollback((const struct step[]){__VA_ARGS__},                                                   \
+             sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step))
+static int64_t before;
+
+static int64_t
+rollback(const struct step *steps, size_t count)
+{
+    const struct history_entry *entry =
+        deployment_rollback(entries, history(steps, count), 0, &before);
+    return entry ? entry->change->target->version : 0;
+}
+
+#define SERVED DEPLOYMENT_SERVED
+#define FAILED DEPLOYMENT_FAILED
+#define PENDING DEPLOYMENT_PENDING
+
+Test(rollback, goes_to_the_one_before)
+{
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}), 1);
+    cr_expect_eq(before, 1);
+}
+
+Test(rollback, after_a_failed_load_leaves_what_the_pods_serve)
+{
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {3, FAILED}), 1);
+}
+
+Test(rollback, of_a_change_that_no_pod_has_answered_goes_to_what_serves)
+{
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {3, PENDING}), 2);
+}
+
+Test(rollback, needs_an_earlier_one_that_was_served)
+{
+    cr_expect_eq(ROLLBACK({1, SERVED}), 0);
+    cr_expect_eq(ROLLBACK({1, FAILED}, {2, SERVED}), 0);
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, FAILED}), 0);
+    cr_expect_eq(ROLLBACK({1, FAILED}), 0);
+    cr_expect_null(deployment_rollback(entries, 0, 0, &before));
+}
+
+Test(rollback, again_goes_further_back_and_never_to_what_was_left)
+{
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {3, SERVED}, {2, SERVED, 2}), 1);
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {1, SERVED, 1}), 0);
+    /* A new version after a rollback goes back to what the rollback restored. */
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {1, SERVED, 1}, {3, SERVED}), 1);
+    cr_expect_eq(before, 1);
+}
+
+Test(rollback, does_not_repeat_one_that_failed)
+{
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {1, FAILED, 1}), 0);
+}
+
+Test(rollback, ends_where_the_endpoint_was_created)
+{
+    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED, 0, DEPLOYMENT_CREATED}), 0);
+}
+
+Test(rollback, to_a_version_takes_its_place_in_the_history)
+{
+    const struct step steps[] = {{1, SERVED}, {2, SERVED}, {3, SERVED}, {4, SERVED}};
+    size_t count = history(steps, 4);
+    const struct history_entry *entry = deployment_rollback(entries, count, 2, &before);
+
+    cr_assert(entry);
+    cr_expect_eq(entry->change->target->version, 2);
+    cr_expect_eq(before, 2);
+    cr_expect_null(deployment_rollback(entries, count, 9, &before));
+    cr_expect_eq(before, 4, "never to the version just left");
+}
+
+/* ---- status ---- */
+
+static PodState
+pod(int64_t generation, bool loaded)
+{
+    PodState state = MODELBUS__DEPLOYMENT__V1__POD_STATE__INIT;
+
+    state.generation = generation;
+    state.loaded = loaded;
+    state.error = loaded ? "" : "no such tree";
+    return state;
+}
+
+Test(status, comes_from_the_pods)
+{
+    Target target = MODELBUS__DEPLOYMENT__V1__TARGET__INIT;
+    struct endpoint endpoint = {.alias = "champion", .generation = 5};
+    PodState old = pod(4, true), good = pod(5, true), bad = pod(5, false), old_bad = pod(4, false);
+    const char *detail;
+
+    cr_expect_eq(deployment_status(&endpoint, NULL, 0, &detail), ENDPOINT_STATUS(PENDING));
+    endpoint.target = &target;
+    cr_expect_eq(deployment_status(&endpoint, NULL, 0, &detail), ENDPOINT_STATUS(DEPLOYING));
+    PodState *waiting[] = {&old, &good};
+    cr_expect_eq(deployment_status(&endpoint, waiting, 2, &detail), ENDPOINT_STATUS(DEPLOYING));
+    PodState *all[] = {&good, &good};
+    cr_expect_eq(deployment_status(&endpoint, all, 2, &detail), ENDPOINT_STATUS(SERVING));
+    PodState *one_bad[] = {&good, &bad};
+    cr_expect_eq(deployment_status(&endpoint, one_bad, 2, &detail), ENDPOINT_STATUS(FAILED));
+    cr_expect_str_eq(detail, "no such tree");
+    PodState *bad_before[] = {&old_bad};
+    cr_expect_eq(deployment_status(&endpoint, bad_before, 1, &detail), ENDPOINT_STATUS(DEPLOYING));
+}
+
+/* ---- aliases, names, bindings ---- */
+
+Test(alias, moves_what_follows_it)
+{
+    Target target = MODELBUS__DEPLOYMENT__V1__TARGET__INIT;
+    struct endpoint endpoint = {.model_name = "iris"};
+
+    target.model_name = "iris";
+    target.version = 2;
+    cr_expect_eq(deployment_on_alias(&endpoint, 2), DEPLOYMENT_DEPLOY_IT);
+    cr_expect_eq(deployment_on_alias(&endpoint, 0), DEPLOYMENT_KEEP);
+    endpoint.target = &target;
+    cr_expect_eq(deployment_on_alias(&endpoint, 2), DEPLOYMENT_STAY);
+    cr_expect_eq(deployment_on_alias(&endpoint, 3), DEPLOYMENT_DEPLOY_IT);
+    endpoint.held = true;
+    cr_expect_eq(deployment_on_alias(&endpoint, 2), DEPLOYMENT_RELEASE);
+}
+
+Test(names, of_endpoints)
+{
+    static const char *const good[] = {"a", "iris", "iris-2", "0"};
+    static const char *const bad[] = {
+        "",    "-a",  "a-",  "A",
+        "a_b", "a.b", "a/b", "a234567890123456789012345678901234567890123456789012345678901234"};
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        cr_expect_eq(deployment_check_name(good[i], &err), ERR_OK, "'%s'", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_expect_eq(deployment_check_name(bad[i], &err), ERR_INVALID, "'%s'", bad[i]);
+}
+
+Test(binding, is_an_alias_or_a_version)
+{
+    const char *alias = "";
+
+    cr_expect_eq(deployment_check_binding("iris", &alias, 3, &err), ERR_OK);
+    cr_expect_str_eq(alias, "");
+    cr_expect_eq(deployment_check_binding("iris", &alias, 0, &err), ERR_OK);
+    cr_expect_str_eq(alias, "champion");
+    cr_expect_eq(deployment_check_binding("iris", &alias, 3, &err), ERR_INVALID);
+    cr_expect_eq(deployment_check_binding("", &alias, 0, &err), ERR_INVALID);
+    cr_expect_eq(deployment_check_binding("iris", &alias, -1, &err), ERR_INVALID);
+}
