@@ -41,7 +41,9 @@ MUST_CHECK enum err_code event_encode(const char *prefix, struct event_envelope 
                                       const ProtobufCMessage *event, struct arena *arena,
                                       struct bus_message *message, struct err *err);
 
-/* *type NULL (and ERR_OK): a good envelope of a type that is not in the catalogue. *event is
+/* *type NULL (and ERR_OK): a good envelope of a type that is not in the catalogue. *event NULL with
+ * *type set: no value (tombstone). A tombstone without headers is ERR_INVALID like any message
+ * without ce_type: look at message->value first. Otherwise *event is
  * unpacked into arena; the arena's limit bounds amplification. */
 MUST_CHECK enum err_code event_decode(const char *prefix, const struct bus_message *message,
                                       struct arena *arena, struct event_envelope *envelope,

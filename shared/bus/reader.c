@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reader.c - explicit assignments, one message at a time, and the watch over the cluster's id.
+ *
+ * A message is handed out only when no connection is newer than the last look at the cluster
+ * id: a message of another cluster can arrive over a newer connection only, so it is never taken
+ * for one at the old positions.
+ */
+#include "bus/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Shortest time that a look at the cluster id gets, whatever the poll's timeout. */
+#define VERIFY_MIN_MS 100
+#define VERIFY_MAX_MS 1000
+
+struct bus_reader {
+    struct bus_client client;
+    rd_kafka_queue_t *queue;
+    rd_kafka_message_t *held; /* taken from the queue, not handed out: the cluster is in doubt */
+    char assigned[BUS_CLUSTER_ID_MAX]; /* cluster that the positions belong to; empty: not known */
+    char lost_topic[256];              /* names BUS_OFFSET_LOST's partition */
+    atomic_bool woken;
+    bool report;
+};
+
+/* A message in the caller's hand. */
+struct handle {
+    rd_kafka_message_t *message;
+    struct bus_header headers[];
+};
+
+enum err_code
+bus_reader_open(struct bus_reader **out, const struct bus_options *o, const char *group,
+                struct err *err)
+{
+    CLEANUP(bus_reader_free) struct bus_reader *r = mem_zalloc(sizeof(*r));
+    rd_kafka_conf_t *conf;
+
+    r->client.role = "reader";
+    r->report = group != NULL;
+    conf = bus_conf(&r->client, o);
+    /* Explicit assignment needs a group's name too; nothing joins it. */
+    bus_conf_set(conf, "group.id", group ? group : "modelbus-reader");
+    bus_conf_set(conf, "enable.auto.commit", "false");
+    bus_conf_set(conf, "enable.auto.offset.store", "false");
+    bus_conf_set(conf, "auto.offset.reset", "error");
+    bus_conf_set(conf, "allow.auto.create.topics", "true");
+    bus_conf_set(conf, "queued.max.messages.kbytes", "8192");
+    bus_conf_set(conf, "fetch.error.backoff.ms", "50");
+    bus_conf_set_int(conf, "fetch.wait.max.ms", o->fetch_wait_ms);
+    if (bus_client_start(&r->client, RD_KAFKA_CONSUMER, conf, o, err))
+        return err->code;
+    rd_kafka_poll_set_consumer(r->client.rk);
+    r->queue = rd_kafka_queue_get_consumer(r->client.rk);
+    *out = TAKE_PTR(r);
+    return ERR_OK;
+}
+
+static void
+drop_held(struct bus_reader *r)
+{
+    if (r->held)
+        rd_kafka_message_destroy(r->held);
+    r->held = NULL;
+}
+
+void
+bus_reader_free(struct bus_reader *r)
+{
+    if (!r)
+        return;
+    drop_held(r);
+    if (r->queue)
+        rd_kafka_queue_destroy(r->queue);
+    if (r->client.rk)
+        rd_kafka_consumer_close(r->client.rk);
+    bus_client_done(&r->client);
+    free(r);
+}
+
+enum err_code
+bus_reader_partitions(struct bus_reader *r, const char *topic, int timeout_ms, int32_t *count,
+                      struct err *err)
+{
+    int64_t deadline = bus_now_ms() + timeout_ms;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(r->client.rk, topic, NULL);
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code;
+    int32_t found = 0;
+
+    if (!handle)
+        return bus_err(err, rd_kafka_last_error(), topic);
+    for (;;) {
+        int64_t left = deadline - bus_now_ms();
+
+        code = rd_kafka_metadata(r->client.rk, 0, handle, &metadata, left > 1 ? (int)left : 1);
+        if (!code) {
+            code = metadata->topic_cnt == 1 ? metadata->topics[0].err
+                                            : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+            found = code ? 0 : metadata->topics[0].partition_cnt;
+            rd_kafka_metadata_destroy(metadata);
+        }
+        /* A topic that is being created is unknown or without a leader for a moment. */
+        if ((code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART &&
+             code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) ||
+            deadline - bus_now_ms() < 50)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    rd_kafka_topic_destroy(handle);
+    if (code)
+        return bus_err(err, code, topic);
+    *count = found;
+    return ERR_OK;
+}
+
+enum err_code
+bus_reader_cluster(struct bus_reader *r, int timeout_ms, char *id, size_t size, struct err *err)
+{
+    return bus_client_cluster(&r->client, timeout_ms, id, size, err);
+}
+
+enum err_code
+bus_reader_bounds(struct bus_reader *r, const char *topic, int32_t partition, int timeout_ms,
+                  int64_t *low, int64_t *high, struct err *err)
+{
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(r->client.rk, topic, partition, low, high, timeout_ms);
+
+    return code ? bus_err(err, code, topic) : ERR_OK;
+}
+
+static rd_kafka_topic_partition_list_t *
+position_list(const struct bus_position *p, size_t count)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, p[i].topic, p[i].partition)->offset = p[i].offset;
+    return list;
+}
+
+enum err_code
+bus_reader_assign(struct bus_reader *r, const struct bus_position *p, size_t count, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = position_list(p, count);
+    rd_kafka_resp_err_t code = rd_kafka_assign(r->client.rk, count ? list : NULL);
+
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code)
+        return bus_err(err, code, "assign");
+    drop_held(r);
+    snprintf(r->assigned, sizeof(r->assigned), "%s", r->client.cluster);
+    return ERR_OK;
+}
+
+/* Look at the cluster id when it is in doubt. BUS_MESSAGE: it is as it was, go on. */
+static enum bus_event
+check_cluster(struct bus_reader *r, int timeout_ms, bool force)
+{
+    struct err away;
+
+    if (!force && !bus_client_suspect(&r->client) && strcmp(r->assigned, r->client.cluster) == 0)
+        return BUS_MESSAGE;
+    if ((force || bus_client_suspect(&r->client)) &&
+        bus_client_verify(&r->client,
+                          timeout_ms < VERIFY_MIN_MS   ? VERIFY_MIN_MS
+                          : timeout_ms > VERIFY_MAX_MS ? VERIFY_MAX_MS
+                                                       : timeout_ms,
+                          &away))
+        return BUS_NOTHING; /* away; BUS_ERROR says so once */
+    bool changed = r->assigned[0] && strcmp(r->assigned, r->client.cluster) != 0;
+    snprintf(r->assigned, sizeof(r->assigned), "%s", r->client.cluster);
+    if (!changed)
+        return BUS_MESSAGE;
+    /* Nothing more at the old positions. */
+    drop_held(r);
+    rd_kafka_assign(r->client.rk, NULL);
+    return BUS_CLUSTER_CHANGED;
+}
+
+static struct handle *
+fill(rd_kafka_message_t *km, struct bus_message *m)
+{
+    rd_kafka_headers_t *headers = NULL;
+    size_t count = 0;
+
+    if (!rd_kafka_message_headers(km, &headers))
+        count = rd_kafka_header_cnt(headers);
+    if (count > BUS_HEADERS_MAX)
+        count = BUS_HEADERS_MAX;
+    struct handle *h = mem_alloc(sizeof(*h) + count * sizeof(h->headers[0]));
+    h->message = km;
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_header_get_all(headers, i, &h->headers[i].name, &h->headers[i].value,
+                                &h->headers[i].len);
+    *m = (struct bus_message){
+        .topic = rd_kafka_topic_name(km->rkt),
+        .partition = km->partition,
+        .offset = km->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(km, NULL),
+        .key = km->key,
+        .key_len = km->key_len,
+        .value = km->payload,
+        .value_len = km->len,
+        .headers = h->headers,
+        .header_count = count,
+    };
+    return h;
+}
+
+/* km carries an error instead of a message; it is destroyed here. */
+static enum bus_event
+take_error(struct bus_reader *r, rd_kafka_message_t *km, int timeout_ms, struct bus_message *m,
+           struct err *err)
+{
+    enum bus_event event = BUS_ERROR;
+    bool lost = km->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                km->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+
+    /* An offset past the end is most often the same name on another cluster. */
+    if (lost && check_cluster(r, timeout_ms, true) == BUS_CLUSTER_CHANGED) {
+        event = BUS_CLUSTER_CHANGED;
+    } else if (lost && km->rkt) {
+        snprintf(r->lost_topic, sizeof(r->lost_topic), "%s", rd_kafka_topic_name(km->rkt));
+        *m = (struct bus_message){
+            .topic = r->lost_topic, .partition = km->partition, .offset = km->offset};
+        event = BUS_OFFSET_LOST;
+    } else {
+        bus_err(err, km->err, km->rkt ? rd_kafka_topic_name(km->rkt) : "read");
+    }
+    rd_kafka_message_destroy(km);
+    return event;
+}
+
+enum bus_event
+bus_reader_poll(struct bus_reader *r, int timeout_ms, struct bus_message *m, void **handle,
+                struct err *err)
+{
+    if (atomic_exchange(&r->woken, false))
+        timeout_ms = 0;
+    if (atomic_exchange(&r->client.down, false)) {
+        err_set(err, ERR_UNAVAILABLE, "all brokers are away");
+        return BUS_ERROR;
+    }
+    /* In doubt: look first; the wait for the answer is the wait of this poll. */
+    bool doubt = bus_client_suspect(&r->client);
+    enum bus_event checked = check_cluster(r, timeout_ms, false);
+    if (checked == BUS_CLUSTER_CHANGED)
+        return checked;
+    rd_kafka_message_t *km = TAKE_PTR(r->held);
+    if (!km)
+        km = rd_kafka_consumer_poll(r->client.rk, doubt ? 0 : timeout_ms);
+    if (!km)
+        return BUS_NOTHING;
+    if (km->err)
+        return take_error(r, km, timeout_ms, m, err);
+    /* A connection may have been made while we waited in the poll. */
+    r->held = km;
+    checked = check_cluster(r, timeout_ms, false);
+    if (checked != BUS_MESSAGE)
+        return checked;
+    r->held = NULL;
+    *handle = fill(km, m);
+    return BUS_MESSAGE;
+}
+
+void
+bus_message_done(void *handle)
+{
+    struct handle *h = handle;
+
+    if (!h)
+        return;
+    rd_kafka_message_destroy(h->message);
+    free(h);
+}
+
+void
+bus_reader_report(struct bus_reader *r, const struct bus_position *p, size_t count)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (!r->report || !count)
+        return;
+    list = position_list(p, count);
+    /* Best effort: the next report carries a newer position. */
+    (void)rd_kafka_commit(r->client.rk, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void
+bus_reader_wake(struct bus_reader *r)
+{
+    atomic_store(&r->woken, true);
+    rd_kafka_queue_yield(r->queue);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* topics.c - headers of a message, and topics by the Admin API. */
+#include "bus/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const void *
+bus_header(const struct bus_message *m, const char *name, size_t *len)
+{
+    for (size_t i = 0; i < m->header_count; i++) {
+        if (strcmp(m->headers[i].name, name) == 0) {
+            *len = m->headers[i].len;
+            return m->headers[i].value;
+        }
+    }
+    return NULL;
+}
+
+static enum err_code
+new_topic(const struct bus_topic *t, rd_kafka_NewTopic_t **out, struct err *err)
+{
+    char text[256];
+    rd_kafka_NewTopic_t *topic =
+        rd_kafka_NewTopic_new(t->name, t->partitions, t->replication, text, sizeof(text));
+
+    if (!topic)
+        return err_set(err, ERR_INVALID, "topic '%s': %s", t->name, text);
+    if (t->compacted)
+        rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+    if (t->retention_ms) {
+        snprintf(text, sizeof(text), "%lld", (long long)t->retention_ms);
+        rd_kafka_NewTopic_set_config(topic, "retention.ms", text);
+    }
+    *out = topic;
+    return ERR_OK;
+}
+
+static enum err_code
+read_results(rd_kafka_event_t *event, struct err *err)
+{
+    size_t count = 0;
+
+    if (rd_kafka_event_error(event))
+        return bus_err(err, rd_kafka_event_error(event), "create topics");
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+
+        if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            bus_err(err, code, rd_kafka_topic_result_name(results[i]));
+            return err_wrap(err, "create topic");
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code
+bus_create_topics(const struct bus_options *o, const struct bus_topic *topics, size_t count,
+                  int timeout_ms, struct err *err)
+{
+    struct bus_client client = {.role = "admin"};
+    CLEANUP(mem_free) rd_kafka_NewTopic_t **fresh = mem_calloc(count, sizeof(*fresh));
+    rd_kafka_AdminOptions_t *options = NULL;
+    rd_kafka_queue_t *queue = NULL;
+    rd_kafka_event_t *event = NULL;
+    enum err_code code;
+
+    code = bus_client_start(&client, RD_KAFKA_PRODUCER, bus_conf(&client, o), o, err);
+    for (size_t i = 0; !code && i < count; i++)
+        code = new_topic(&topics[i], &fresh[i], err);
+    if (code || !count)
+        goto out;
+    char text[128];
+    options = rd_kafka_AdminOptions_new(client.rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    if (rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof(text)) ||
+        rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof(text))) {
+        code = err_set(err, ERR_INVALID, "create topics: %s", text);
+        goto out;
+    }
+    queue = rd_kafka_queue_new(client.rk);
+    rd_kafka_CreateTopics(client.rk, fresh, count, options, queue);
+    event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    code = event ? read_results(event, err)
+                 : err_set(err, ERR_UNAVAILABLE, "create topics: no answer");
+out:
+    if (event)
+        rd_kafka_event_destroy(event);
+    if (queue)
+        rd_kafka_queue_destroy(queue);
+    if (options)
+        rd_kafka_AdminOptions_destroy(options);
+    for (size_t i = 0; i < count; i++)
+        if (fresh[i])
+            rd_kafka_NewTopic_destroy(fresh[i]);
+    bus_client_done(&client);
+    return code;
+}
