@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_endpoint.c - `modelbus endpoint`: what serves which model version. */
+#include "api.h"
+#include "output.h"
+
+#include <string.h>
+
+static const struct column columns[] = {
+    {"NAME", "name", NULL},
+    {"MODEL", "model_name", NULL},
+    {"FOLLOWS", "alias", NULL},
+    {"VERSION", "target.version", NULL},
+    {"STATUS", "status", format_enum},
+    {"GENERATION", "generation", NULL},
+    {"UPDATED", "updated_at_ms", format_time},
+    {NULL, NULL, NULL},
+};
+static const struct column fields[] = {
+    {"endpoint", "name", NULL},
+    {"model", "model_name", NULL},
+    {"follows", "alias", NULL},
+    {"fixed", "fixed_version", NULL},
+    {"version", "target.version", NULL},
+    {"status", "status", format_enum},
+    {"detail", "status_detail", NULL},
+    {"held", "held", NULL},
+    {"generation", "generation", NULL},
+    {"artifact", "target.artifact.uri", NULL},
+    {"updated", "updated_at_ms", format_time},
+    {NULL, NULL, NULL},
+};
+static const struct column pod_columns[] = {
+    {"POD", "pod", NULL},         {"VERSION", "version", NULL},
+    {"LOADED", "loaded", NULL},   {"LOAD ms", "load_ms", NULL},
+    {"SWAP us", "swap_us", NULL}, {"REPORTED", "reported_at_ms", format_time},
+    {"ERROR", "error", NULL},     {NULL, NULL, NULL},
+};
+static const struct column change_columns[] = {
+    {"GENERATION", "generation", NULL},
+    {"MODEL", "target.model_name", NULL},
+    {"VERSION", "target.version", NULL},
+    {"REASON", "reason", NULL},
+    {"OUTCOME", "outcome", NULL},
+    {"AT", "changed_at_ms", format_time},
+    {"BY", "changed_by", NULL},
+    {"DETAIL", "detail", NULL},
+    {NULL, NULL, NULL},
+};
+
+static void
+print_endpoint(struct cli *cli, json_t *answer)
+{
+    const json_t *endpoint = json_object_get(answer, "endpoint");
+
+    if (!output_json(cli, endpoint)) {
+        output_fields(cli, endpoint, fields);
+        putchar('\n');
+        output_table(cli, json_object_get(endpoint, "pods"), pod_columns,
+                     "no pod has reported yet");
+    }
+    json_decref(answer);
+}
+
+static enum err_code
+run_create(struct cli *cli, struct err *err)
+{
+    const char *model = cli_option(cli, "model");
+    const char *alias = cli_option(cli, "alias");
+    json_t *answer = NULL;
+    int64_t version;
+
+    if (!model)
+        return err_set(err, ERR_INVALID, "say which model: --model NAME");
+    if (cli_number(cli, "version", 1, INT64_MAX, 0, &version, err))
+        return err->code;
+    if (alias && version)
+        return err_set(err, ERR_INVALID,
+                       "--alias follows an alias, --version stays at a version: "
+                       "give one of the two");
+    json_t *body = json_pack("{ss ss ss* sI}", "name", cli_word(cli, 0), "model_name", model,
+                             "alias", alias, "version", (json_int_t)version);
+    enum err_code code = api_call(cli, "POST", body, &answer, err, "endpoints");
+    json_decref(body);
+    if (code)
+        return code;
+    print_endpoint(cli, answer);
+    return ERR_OK;
+}
+
+static enum err_code
+run_list(struct cli *cli, struct err *err)
+{
+    json_t *endpoints = NULL;
+
+    if (api_list(cli, "endpoints", 0, &endpoints, err, "endpoints"))
+        return err->code;
+    if (!output_json(cli, endpoints))
+        output_table(cli, endpoints, columns,
+                     "no endpoints yet; `modelbus endpoint create NAME --model MODEL` makes one");
+    json_decref(endpoints);
+    return ERR_OK;
+}
+
+static enum err_code
+run_show(struct cli *cli, struct err *err)
+{
+    CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
+    json_t *answer = NULL;
+
+    if (api_call(cli, "GET", NULL, &answer, err, "endpoints/%s", name))
+        return err->code;
+    print_endpoint(cli, answer);
+    return ERR_OK;
+}
+
+static enum err_code
+run_rollback(struct cli *cli, struct err *err)
+{
+    CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
+    const char *reason = cli_option(cli, "reason");
+    json_t *answer = NULL;
+    int64_t to;
+
+    if (cli_number(cli, "to", 1, INT64_MAX, 0, &to, err))
+        return err->code;
+    json_t *body =
+        json_pack("{sI ss}", "to_version", (json_int_t)to, "reason", reason ? reason : "");
+    enum err_code code = api_call(cli, "POST", body, &answer, err, "endpoints/%s/rollback", name);
+    json_decref(body);
+    if (code)
+        return code;
+    print_endpoint(cli, answer);
+    return ERR_OK;
+}
+
+static enum err_code
+run_history(struct cli *cli, struct err *err)
+{
+    CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
+    json_t *changes = NULL;
+
+    if (api_list(cli, "changes", 0, &changes, err, "endpoints/%s/history", name))
+        return err->code;
+    if (!output_json(cli, changes))
+        output_table(cli, changes, change_columns, "no changes");
+    json_decref(changes);
+    return ERR_OK;
+}
+
+static enum err_code
+run_delete(struct cli *cli, struct err *err)
+{
+    CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
+
+    if (api_call(cli, "DELETE", NULL, NULL, err, "endpoints/%s", name))
+        return err->code;
+    if (cli->json)
+        puts("{}");
+    else
+        printf("endpoint %s deleted; pods unload it\n", cli_word(cli, 0));
+    return ERR_OK;
+}
+
+static const struct option_row create_options[] = {
+    {"model", "NAME", "the model it serves", NULL, 0},
+    {"alias", "ALIAS", "follow this alias (champion)", NULL, 0},
+    {"version", "N", "stay at this version", NULL, 0},
+    {NULL, NULL, NULL, NULL, 0},
+};
+static const struct option_row rollback_options[] = {
+    {"to", "VERSION", "not the last good version but this one", NULL, 0},
+    {"reason", "TEXT", "kept in the event and the history", NULL, 0},
+    {NULL, NULL, NULL, NULL, 0},
+};
+
+const struct command endpoint_commands[] = {
+    {.path = "endpoint create",
+     .args = "NAME",
+     .doc = "Create an endpoint that serves a model",
+     .run = run_create,
+     .options = create_options,
+     .examples = "  modelbus endpoint create churn --model churn\n"
+                 "  modelbus endpoint create churn-old --model churn --version 3\n"},
+    {.path = "endpoint list", .args = "", .doc = "List endpoints", .run = run_list},
+    {.path = "endpoint show",
+     .args = "NAME",
+     .doc = "Show an endpoint and what each pod serves",
+     .run = run_show},
+    {.path = "endpoint history",
+     .args = "NAME",
+     .doc = "List the changes of an endpoint, newest first",
+     .run = run_history},
+    {.path = "endpoint rollback",
+     .args = "NAME",
+     .doc = "Go back to the last version that served well, until the alias moves again",
+     .run = run_rollback,
+     .options = rollback_options},
+    {.path = "endpoint delete",
+     .args = "NAME",
+     .doc = "Delete an endpoint; pods unload it",
+     .run = run_delete},
+    {.path = NULL},
+};
