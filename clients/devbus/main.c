@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - modelbus-devbus, a Kafka-protocol bus in one small process for development.
+ *
+ * Hosts librdkafka's mock cluster. Its limits: in memory; 5 MiB or 100k batches a partition,
+ * then the oldest go, silently; no compaction, no TLS or SASL, no Admin API; loopback only.
+ */
+#include "catalog.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int wanted_port; /* for the next bind() of a loopback socket to port 0 */
+
+int bind(int fd, const struct sockaddr *address, socklen_t len);
+
+/* The mock binds a port of the system's choice; a bus that restarts must keep its own. */
+int
+bind(int fd, const struct sockaddr *address, socklen_t len)
+{
+    struct sockaddr_in in;
+
+    if (wanted_port && address->sa_family == AF_INET && len >= sizeof(in)) {
+        memcpy(&in, address, sizeof(in));
+        if (in.sin_port == 0 && in.sin_addr.s_addr == htonl(INADDR_LOOPBACK)) {
+            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+            in.sin_port = htons((uint16_t)wanted_port);
+            return (int)syscall(SYS_bind, fd, &in, sizeof(in));
+        }
+    }
+    return (int)syscall(SYS_bind, fd, address, len);
+}
+
+/* The mock's cluster id is its address on the heap: move that, so that every start has another id. */
+static void *
+move_heap(void)
+{
+    uint32_t n = 0;
+
+    if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+        n = (uint32_t)getpid();
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    return mem_alloc(n % (64u << 20)); /* never touched: costs no memory */
+}
+
+static bool
+write_file(const char *path, const char *text)
+{
+    CLEANUP(mem_free) char *fresh = mem_printf("%s.%d", path, (int)getpid());
+    FILE *file = fopen(fresh, "w");
+
+    if (!file)
+        return false;
+    bool ok = fprintf(file, "%s\n", text) > 0;
+    ok = fclose(file) == 0 && ok;
+    return ok && rename(fresh, path) == 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct option options[] = {{"port", 1, 0, 'p'},   {"partitions", 1, 0, 'n'},
+                                            {"prefix", 1, 0, 'x'}, {"bootstrap-file", 1, 0, 'f'},
+                                            {"help", 0, 0, 'h'},   {0}};
+    const char *prefix = "modelbus";
+    const char *path = NULL;
+    int partitions = 0;
+    char text[256];
+    sigset_t stop;
+    int got;
+
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 'p')
+            wanted_port = atoi(optarg);
+        else if (c == 'n')
+            partitions = atoi(optarg);
+        else if (c == 'x')
+            prefix = optarg;
+        else if (c == 'f')
+            path = optarg;
+        else {
+            fprintf(c == 'h' ? stdout : stderr,
+                    "modelbus-devbus [--port P] [--partitions N] [--prefix modelbus] "
+                    "[--bootstrap-file F]\n"
+                    "A Kafka bus in memory for development, on loopback; port 0: any free one; "
+                    "partitions 0: as the catalogue says.\n"
+                    "Keeps 5 MiB or 100k batches a partition; no compaction, no TLS.\n"
+                    "Exit: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage.\n");
+            return c == 'h' ? 0 : 2;
+        }
+    }
+    if (wanted_port < 0 || wanted_port > 65535 || partitions < 0 || partitions > 1000) {
+        fprintf(stderr, "modelbus-devbus: port or partitions out of range\n");
+        return 2;
+    }
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    CLEANUP(mem_free) void *gap = move_heap();
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof(text));
+    rd_kafka_mock_cluster_t *mock = rk ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
+    if (!mock) {
+        fprintf(stderr, "modelbus-devbus: cannot listen on port %d\n", wanted_port);
+        return 1;
+    }
+    for (const struct event_topic *t = event_topics; t->suffix; t++) {
+        event_topic_name(prefix, t->suffix, text);
+        /* A client that was quicker has it created already. */
+        (void)rd_kafka_mock_topic_create(mock, text, partitions ? partitions : t->partitions, 1);
+    }
+    const char *address = rd_kafka_mock_cluster_bootstraps(mock);
+    printf("%s\n", address);
+    fflush(stdout);
+    if (path && !write_file(path, address)) {
+        fprintf(stderr, "modelbus-devbus: %s: %s\n", path, strerror(errno));
+        return 1;
+    }
+    sigwait(&stop, &got);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(rk);
+    return 0;
+}
