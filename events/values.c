@@ -3,6 +3,7 @@
 #include "values.h"
 
 #include "artifact/artifact.h"
+#include "buf/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,40 +11,13 @@
 #define WORD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define SHOWN 60 /* bytes of a refused value that a message repeats */
 
-/* Bytes of the UTF-8 sequence at s (RFC 3629), 0 when it is not one. NUL ends s, so a
- * truncated sequence is seen as a wrong continuation byte. */
-static size_t
-utf8_sequence(const unsigned char *s)
-{
-    size_t n = s[0] < 0x80                    ? 1
-               : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
-               : (s[0] & 0xf0) == 0xe0        ? 3
-               : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-                                              : 0;
-
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 static bool
 is_text(const char *text, const char *controls)
 {
-    const unsigned char *p = (const unsigned char *)text;
-
-    while (*p) {
-        if ((*p < 0x20 && !strchr(controls, *p)) || *p == 0x7f)
+    for (const char *p = text; *p; p++)
+        if (((unsigned char)*p < 0x20 && !strchr(controls, *p)) || *p == 0x7f)
             return false;
-        size_t n = utf8_sequence(p);
-        if (n == 0)
-            return false;
-        p += n;
-    }
-    return true;
+    return text_utf8_valid(text, strlen(text));
 }
 
 enum err_code

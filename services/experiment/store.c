@@ -136,26 +136,29 @@ store_list_experiments(const struct store *store, const char *after, int64_t lim
 
 #define INSERT_RUN                                                                                 \
     "INSERT INTO run (workspace, run_id, experiment, run_name, status, started_at_ms,"             \
-    " finished_at_ms, started_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
+    " finished_at_ms, started_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT"
 #define RUN_PARAMS(store, run)                                                                     \
     DB_PARAMS(db_text((store)->workspace), db_text((run)->run_id), db_text((run)->experiment),     \
               db_text((run)->run_name), db_int((run)->status), db_int((run)->started_at_ms),       \
               db_int((run)->finished_at_ms), db_text((run)->started_by))
 
-static const struct db_stmt insert_run = {INSERT_RUN};
-
 enum err_code
 store_ensure_run(const struct store *store, const Run *run, struct err *err)
 {
-    return put(store, &insert_run, RUN_PARAMS(store, run), err);
+    /* The update changes nothing but locks the row. */
+    static const struct db_stmt stmt = {
+        INSERT_RUN " (workspace, run_id) DO UPDATE SET revision = run.revision"};
+
+    return put(store, &stmt, RUN_PARAMS(store, run), err);
 }
 
 enum err_code
 store_add_run(const struct store *store, const Run *run, struct err *err)
 {
+    static const struct db_stmt stmt = {INSERT_RUN " DO NOTHING"};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
-    if (db_exec(store->db, &insert_run, RUN_PARAMS(store, run), &result, err))
+    if (db_exec(store->db, &stmt, RUN_PARAMS(store, run), &result, err))
         return err->code;
     if (db_affected(result) != 1)
         return err_set(err, ERR_EXISTS, "run '%s' exists", run->run_id);

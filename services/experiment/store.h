@@ -46,7 +46,7 @@ MUST_CHECK enum err_code store_list_experiments(const struct store *store, const
 /* The row (run_id, experiment, run_name, status, started_*, finished_at_ms), without what it logs.
  * ERR_EXISTS. */
 MUST_CHECK enum err_code store_add_run(const struct store *store, const Run *run, struct err *err);
-/* Add unless it is there. [queue] */
+/* Add unless it is there, and lock it like store_lock_run(). [queue] */
 MUST_CHECK enum err_code store_ensure_run(const struct store *store, const Run *run,
                                           struct err *err);
 /* Lock the row until the transaction ends: whoever changes a run or logs to it does this first. ERR_NOT_FOUND. */
