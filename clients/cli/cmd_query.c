@@ -93,18 +93,17 @@ caller(const struct cli *cli, struct auth_caller *who, struct err *err)
 }
 
 static enum err_code
-ask(const struct asked *asked, const char *name, const char *text, size_t len, struct buf *out,
-    struct err *err)
+ask(const struct asked *asked, const ProtobufCMethodDescriptor *method, const char *text,
+    size_t len, struct buf *out, struct err *err)
 {
     const char *request_id = cli_option(asked->cli, "request-id");
-    const ProtobufCMethodDescriptor *method;
     ProtobufCMessage *request, *reply;
     struct auth_caller who;
 
-    if (find_method(asked, name, &method, err) || caller(asked->cli, &who, err) ||
+    if (caller(asked->cli, &who, err) ||
         pbjson_read(method->input, text, len, 0, asked->arena, &request, err) ||
-        rpc_call(asked->client, name, &who, request_id, asked->timeout_ms, request, method->output,
-                 asked->arena, &reply, err))
+        rpc_call(asked->client, method->name, &who, request_id, asked->timeout_ms, request,
+                 method->output, asked->arena, &reply, err))
         return err->code;
     pbjson_write(reply, PBJSON_DEFAULTS | (isatty(STDOUT_FILENO) ? PBJSON_PRETTY : 0), out);
     return ERR_OK;
@@ -120,18 +119,14 @@ static const struct column method_columns[] = {
     {NULL, NULL, NULL},
 };
 
-static enum err_code
-list_methods(const struct asked *asked, struct err *err)
+static void
+print_methods(struct cli *cli, const struct buf *text)
 {
-    CLEANUP(buf_done) struct buf out = {0};
+    json_t *answer = json_loadb(text->data, text->len, 0, NULL);
 
-    if (ask(asked, "ListMethods", "{}", 2, &out, err))
-        return err->code;
-    json_t *answer = json_loadb(out.data, out.len, 0, NULL);
-    if (!output_json(asked->cli, json_object_get(answer, "methods")))
-        output_table(asked->cli, json_object_get(answer, "methods"), method_columns, "no methods");
+    if (!output_json(cli, json_object_get(answer, "methods")))
+        output_table(cli, json_object_get(answer, "methods"), method_columns, "no methods");
     json_decref(answer);
-    return ERR_OK;
 }
 
 static enum err_code
@@ -160,7 +155,10 @@ run_query(struct cli *cli, struct err *err)
     CLEANUP(buf_done) struct buf out = {0};
     CLEANUP(mem_free) char *text = NULL;
     struct asked asked = {.cli = cli, .service = cli_word(cli, 0), .arena = arena};
-    const char *method = cli_word(cli, 1), *body = cli_word(cli, 2);
+    bool list = cli_option(cli, "list") != NULL;
+    const char *name = list ? "ListMethods" : cli_word(cli, 1);
+    const char *body = list ? NULL : cli_word(cli, 2);
+    const ProtobufCMethodDescriptor *method;
     size_t len;
 
     for (size_t i = 0; i < ARRAY_LEN(services); i++)
@@ -171,19 +169,20 @@ run_query(struct cli *cli, struct err *err)
         return err_set(err, ERR_INVALID, "no service '%s'%s%s", asked.service,
                        near ? "; did you mean " : "", near ? near : "");
     }
-    bool list = cli_option(cli, "list") != NULL;
-    if (!method && !list)
+    if (!name)
         return err_set(err, ERR_INVALID, "say which method, or --list");
-    if (cli_number(cli, "timeout-ms", 1, 600000, DEADLINE_MS, &asked.timeout_ms, err) ||
+    if (find_method(&asked, name, &method, err) ||
+        cli_number(cli, "timeout-ms", 1, 600000, DEADLINE_MS, &asked.timeout_ms, err) ||
         read_argument(body ? body : "{}", RPC_MESSAGE_MAX, &text, &len, err) ||
         open_client(&asked, &client, err))
         return err->code;
     asked.client = client;
-    if (list)
-        return list_methods(&asked, err);
     if (ask(&asked, method, text, len, &out, err))
         return err->code;
-    puts(out.data);
+    if (list)
+        print_methods(cli, &out);
+    else
+        puts(out.data);
     return ERR_OK;
 }
 

@@ -29,7 +29,7 @@ const struct part_row part_rows[] = {
      "gateway_port", PHASE_EDGE},
     {"inference", "INFERENCE",
      ON_BUS "BIND=127.0.0.1:{inference_port}\n"
-            "ARTIFACT_URL={gateway_url}\n"
+            "ARTIFACT_URL=file://{dir}/artifacts\n"
             "CACHE_DIR={dir}/cache\n"
             "POD=local\n",
      "inference_port", PHASE_EDGE},
