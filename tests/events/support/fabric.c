@@ -9,6 +9,7 @@
 #include "modelbus/registry/v1/events.pb-c.h"
 
 #include <librdkafka/rdkafka.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,11 +95,15 @@ republish(void *arg, struct outbox *outbox, struct db_conn *conn, struct err *er
 
 /* ---- life ---- */
 
-static void
-connect_all(struct fabric *f)
+void
+fabric_attach(struct fabric *f, const char *name)
 {
     struct err err;
 
+    memset(f, 0, sizeof(*f));
+    snprintf(f->name, sizeof(f->name), "%s", name);
+    snprintf(f->brokers, sizeof(f->brokers), "%s", need_env("MODELBUS_TEST_KAFKA"));
+    log_init("test", LOG_WARN);
     f->bus =
         (struct bus_options){.brokers = f->brokers, .client_id = f->name, .fetch_wait_ms = 500};
     need(db_pool_open(&f->db, need_env("MODELBUS_TEST_POSTGRES_URL"), f->name, 8, 5000, &err),
@@ -120,14 +125,12 @@ fabric_open(struct fabric *f)
 {
     struct db_conn *conn;
     uint32_t random;
+    char name[64];
     struct err err;
 
-    memset(f, 0, sizeof(*f));
     crypto_random(&random, sizeof(random));
-    snprintf(f->name, sizeof(f->name), "t%d_%08x", (int)getpid(), random);
-    snprintf(f->brokers, sizeof(f->brokers), "%s", need_env("MODELBUS_TEST_KAFKA"));
-    log_init("test", LOG_WARN);
-    connect_all(f);
+    snprintf(name, sizeof(name), "t%d_%08x", (int)getpid(), random);
+    fabric_attach(f, name);
     need(db_migrate(f->db, "events", events_schema, &err), &err);
     need(db_borrow(f->db, &conn, &err), &err);
     need(db_script(conn,
@@ -230,14 +233,15 @@ fabric_consumer(struct fabric *f, const char *service, int *instance)
 pid_t
 fabric_child(struct fabric *f, int instance)
 {
-    pid_t pid = fork();
+    char number[16];
+    char *argv[] = {(char *)FABRIC_INSTANCE, f->name, number, NULL};
+    pid_t pid;
 
-    if (pid != 0)
-        return pid;
-    connect_all(f); /* never the parent's connections */
-    fabric_consumer(f, NULL, &instance);
-    for (;;)
-        pause();
+    snprintf(number, sizeof(number), "%d", instance);
+    /* A program of its own: a fork of a process with threads may not do what ours does. */
+    if (posix_spawn(&pid, FABRIC_INSTANCE, NULL, NULL, argv, environ) != 0)
+        abort();
+    return pid;
 }
 
 /* ---- events ---- */

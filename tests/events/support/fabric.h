@@ -27,6 +27,8 @@ struct fabric {
 };
 
 void fabric_open(struct fabric *f);
+/* Another process' view of an open fabric; it does not close it. */
+void fabric_attach(struct fabric *f, const char *name);
 void fabric_close(struct fabric *f);
 
 void fabric_relay_start(struct fabric *f);
