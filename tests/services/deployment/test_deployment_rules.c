@@ -53,57 +53,66 @@ rollback(const struct step *steps, size_t count)
     return entry ? entry->change->target->version : 0;
 }
 
-#define SERVED DEPLOYMENT_SERVED
-#define FAILED DEPLOYMENT_FAILED
-#define PENDING DEPLOYMENT_PENDING
+#define SERVED(v, ...)                                                                             \
+    {                                                                                              \
+        .version = v, .outcome = DEPLOYMENT_SERVED __VA_OPT__(, ) __VA_ARGS__                      \
+    }
+#define FAILED(v, ...)                                                                             \
+    {                                                                                              \
+        .version = v, .outcome = DEPLOYMENT_FAILED __VA_OPT__(, ) __VA_ARGS__                      \
+    }
+#define PENDING(v)                                                                                 \
+    {                                                                                              \
+        .version = v, .outcome = DEPLOYMENT_PENDING                                                \
+    }
 
 Test(rollback, goes_to_the_one_before)
 {
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}), 1);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2)), 1);
     cr_expect_eq(before, 1);
 }
 
 Test(rollback, after_a_failed_load_leaves_what_the_pods_serve)
 {
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {3, FAILED}), 1);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2), FAILED(3)), 1);
 }
 
 Test(rollback, of_a_change_that_no_pod_has_answered_goes_to_what_serves)
 {
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {3, PENDING}), 2);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2), PENDING(3)), 2);
 }
 
 Test(rollback, needs_an_earlier_one_that_was_served)
 {
-    cr_expect_eq(ROLLBACK({1, SERVED}), 0);
-    cr_expect_eq(ROLLBACK({1, FAILED}, {2, SERVED}), 0);
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, FAILED}), 0);
-    cr_expect_eq(ROLLBACK({1, FAILED}), 0);
+    cr_expect_eq(ROLLBACK(SERVED(1)), 0);
+    cr_expect_eq(ROLLBACK(FAILED(1), SERVED(2)), 0);
+    cr_expect_eq(ROLLBACK(SERVED(1), FAILED(2)), 0);
+    cr_expect_eq(ROLLBACK(FAILED(1)), 0);
     cr_expect_null(deployment_rollback(entries, 0, 0, &before));
 }
 
 Test(rollback, again_goes_further_back_and_never_to_what_was_left)
 {
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {3, SERVED}, {2, SERVED, 2}), 1);
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {1, SERVED, 1}), 0);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2), SERVED(3), SERVED(2, .before = 2)), 1);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2), SERVED(1, .before = 1)), 0);
     /* A new version after a rollback goes back to what the rollback restored. */
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {1, SERVED, 1}, {3, SERVED}), 1);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2), SERVED(1, .before = 1), SERVED(3)), 1);
     cr_expect_eq(before, 1);
 }
 
 Test(rollback, does_not_repeat_one_that_failed)
 {
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED}, {1, FAILED, 1}), 0);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2), FAILED(1, .before = 1)), 0);
 }
 
 Test(rollback, ends_where_the_endpoint_was_created)
 {
-    cr_expect_eq(ROLLBACK({1, SERVED}, {2, SERVED, 0, DEPLOYMENT_CREATED}), 0);
+    cr_expect_eq(ROLLBACK(SERVED(1), SERVED(2, .reason = DEPLOYMENT_CREATED)), 0);
 }
 
 Test(rollback, to_a_version_takes_its_place_in_the_history)
 {
-    const struct step steps[] = {{1, SERVED}, {2, SERVED}, {3, SERVED}, {4, SERVED}};
+    const struct step steps[] = {SERVED(1), SERVED(2), SERVED(3), SERVED(4)};
     size_t count = history(steps, 4);
     const struct history_entry *entry = deployment_rollback(entries, count, 2, &before);
 
