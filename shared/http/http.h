@@ -91,6 +91,8 @@ void *http_state(const struct http_request *r);
 /* Response headers, before the answer; copied. A value that cannot be a header (control
  * characters) is left out; at most 16. */
 void http_reply_header(struct http_request *r, const char *name, const char *value);
+/* The status of http_problem() when the code's own is not it (412, 415). */
+void http_error_status(struct http_request *r, int status);
 /* Exactly one of these, from any thread; *r is gone afterwards. */
 void http_reply(struct http_request *r, int status, const char *content_type, const void *body,
                 size_t len); /* copies */

@@ -101,6 +101,8 @@ struct http_request {
     bool refused;         /* answer with refusal once the body is through */
     bool close;           /* the connection, after the answer */
     struct err refusal;
+    void (*on_error)(void *arg, struct http_request *request, const struct err *err);
+    void *arg; /* copies of the server's, which a late answer outlives */
 };
 
 /* server.c */

@@ -129,6 +129,12 @@ http_reply_file(struct http_request *r, int status, const char *content_type, in
 }
 
 void
+http_error_status(struct http_request *r, int status)
+{
+    r->status = status;
+}
+
+void
 http_problem(struct http_request *r, const struct err *err)
 {
     struct buf body = {0};
@@ -146,10 +152,8 @@ http_problem(struct http_request *r, const struct err *err)
 void
 http_reply_error(struct http_request *r, const struct err *err)
 {
-    const struct http_server_options *options = &r->worker->server->options;
-
-    if (options->on_error)
-        options->on_error(options->arg, r, err);
+    if (r->on_error)
+        r->on_error(r->arg, r, err);
     else
         http_problem(r, err);
 }

@@ -24,6 +24,8 @@ request_take(struct worker *w)
     }
     r->worker = w;
     r->inbox = w->inbox;
+    r->on_error = w->server->options.on_error;
+    r->arg = w->server->options.arg;
     r->started_us = life_monotonic_us();
     w->active++;
     return r;
