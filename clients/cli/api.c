@@ -101,6 +101,7 @@ fetch(struct cli *cli, struct http_client_request *request, bool with_body, cons
     return code;
 }
 
+PRINTF_LIKE(4, 0)
 static enum err_code
 gateway_url(struct cli *cli, char **url, struct err *err, const char *path, va_list args)
 {

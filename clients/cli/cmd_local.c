@@ -26,7 +26,8 @@
 
 /* Our own options, in the supervisor's words. */
 static enum err_code
-supervisor_words(struct cli *cli, const char *dir, char *program, char **words, struct err *err)
+supervisor_words(struct cli *cli, const char *dir, const char *program, char **words,
+                 struct err *err)
 {
     static const char *const passed[] = {"gateway-port", "inference-port", "kafka", "postgres",
                                          "bus-prefix"};
@@ -36,7 +37,7 @@ supervisor_words(struct cli *cli, const char *dir, char *program, char **words, 
     if (cli_number(cli, "gateway-port", 0, 65535, 0, &port, err) ||
         cli_number(cli, "inference-port", 0, 65535, 0, &port, err))
         return err->code;
-    words[count++] = program;
+    words[count++] = mem_strdup(program);
     words[count++] = mem_strdup("--dir");
     words[count++] = mem_strdup(dir);
     for (size_t i = 0; i < ARRAY_LEN(passed); i++)
@@ -152,8 +153,12 @@ run_up(struct cli *cli, struct err *err)
 
     if (find_supervisor(program, err) || supervisor_words(cli, dir, program, words, err))
         return err->code;
-    if (cli_option(cli, "detach"))
-        return start_detached(cli, dir, words, err);
+    if (cli_option(cli, "detach")) {
+        enum err_code code = start_detached(cli, dir, words, err);
+        for (size_t i = 0; words[i]; i++)
+            free(words[i]);
+        return code;
+    }
     CLEANUP(mem_free) char *logs = localdir_path(dir, "logs");
     CLEANUP(mem_free) char *log = localdir_path(dir, "logs/supervisor.log");
     if (localdir_make(dir, geteuid() ? 0700 : 0755, err) || localdir_make(logs, 0700, err))

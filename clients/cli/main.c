@@ -16,7 +16,7 @@ main(int argc, char **argv)
     struct cli cli = {0};
     struct err err = {0};
 
-    log_init("modelbus", LOG_WARN);
+    log_init("modelbus", LOG_ERROR);
     signal(SIGPIPE, SIG_IGN);
     enum err_code code = cli_parse(&cli, argc - 1, argv + 1, &err);
     const char *no_color = getenv("NO_COLOR");

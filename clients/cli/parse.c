@@ -117,9 +117,9 @@ no_such_command(char *const *words, size_t count, struct err *err)
             snprintf(near, sizeof(near), "%s", candidate);
         }
     }
-    return err_set(err, ERR_INVALID, "no command '%s%s%s'%s%s%s; see modelbus %s--help",
+    return err_set(err, ERR_INVALID, "no command '%s%s%s'%s%s%s; see modelbus %s%s--help",
                    group ? group : "", group ? " " : "", word, *near ? "; did you mean '" : "",
-                   near, *near ? "'" : "", group ? mem_printf("%s ", group) : "");
+                   near, *near ? "'" : "", group ? group : "", group ? " " : "");
 }
 
 static const struct option_row *

@@ -4,6 +4,7 @@
 
 #include "localdir/localdir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -94,51 +95,57 @@ make_cluster(const struct postgres *postgres)
     close(fd);
 }
 
-/* Whether the process that wrote the lock file is a server of this folder still. */
-static pid_t
-old_server(const struct postgres *postgres)
+/* Processes of a server of this folder: they have its data as their working folder. With tell,
+ * they are asked to end. */
+static unsigned
+servers(const char *data, int tell)
 {
-    CLEANUP(mem_free) char *path = mem_printf("%s/data/postmaster.pid", postgres->home);
-    CLEANUP(mem_free) char *data = mem_printf("%s/data", postgres->home);
-    char link[64], cwd[PATH_MAX], real[PATH_MAX];
-    FILE *file = fopen(path, "re");
-    int pid = 0;
+    char link[300], cwd[PATH_MAX], real[PATH_MAX];
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    unsigned count = 0;
 
-    if (!file)
-        return 0;
-    if (fscanf(file, "%d", &pid) != 1)
-        pid = 0;
-    fclose(file);
-    snprintf(link, sizeof(link), "/proc/%d/cwd", pid);
-    ssize_t n = pid > 0 ? readlink(link, cwd, sizeof(cwd) - 1) : -1;
-    if (n > 0 && realpath(data, real)) {
+    if (!proc || !realpath(data, real))
+        fail(data);
+    while ((entry = readdir(proc))) {
+        pid_t pid = (pid_t)atoi(entry->d_name);
+        snprintf(link, sizeof(link), "/proc/%s/cwd", entry->d_name);
+        ssize_t n = pid > 0 && pid != getpid() ? readlink(link, cwd, sizeof(cwd) - 1) : -1;
+        if (n <= 0)
+            continue;
         cwd[n] = '\0';
-        if (strcmp(cwd, real) == 0)
-            return pid;
+        if (strcmp(cwd, real) != 0)
+            continue;
+        count++;
+        if (tell)
+            kill(pid, tell);
     }
-    /* A pid that was used again after a reboot would keep the server from starting. */
-    if (unlink(path) && errno != ENOENT)
-        fail(path);
-    return 0;
+    closedir(proc);
+    return count;
 }
 
-/* The server of a supervisor that was killed is on its way out: it was told by its death signal. */
+/*
+ * What a killed supervisor or postmaster left is on its way out; a new server beside old backends
+ * would destroy the data. Only when none is left is the lock file stale for certain, and then
+ * it goes, because its pid may have been used again after a reboot.
+ */
 static void
-wait_for_old_server(const struct postgres *postgres)
+clear_old_server(const char *data)
 {
+    CLEANUP(mem_free) char *lock = mem_printf("%s/postmaster.pid", data);
     int64_t end = localdir_monotonic_ms() + OLD_SERVER_WAIT_MS;
-    pid_t pid = old_server(postgres);
 
-    if (!pid)
+    if (access(lock, F_OK))
         return;
-    kill(pid, SIGINT);
-    while (old_server(postgres) == pid) {
+    for (unsigned left = servers(data, SIGINT); left; left = servers(data, 0)) {
         if (localdir_monotonic_ms() > end) {
-            dprintf(2, "postgres: an old server (pid %d) does not stop\n", (int)pid);
+            dprintf(2, "postgres: %u processes of an old server do not end\n", left);
             _exit(1);
         }
         nanosleep(&(struct timespec){.tv_nsec = CHECK_MS * 1000000L}, NULL);
     }
+    if (unlink(lock) && errno != ENOENT)
+        fail(lock);
 }
 
 void
@@ -161,6 +168,6 @@ postgres_enter(void *arg)
         fail("enter the folder");
     if (access(version, F_OK))
         make_cluster(postgres);
-    wait_for_old_server(postgres);
+    clear_old_server(data);
     execv(server, (char *[]){server, "-D", data, "-k", postgres->socket_dir, NULL});
 }
