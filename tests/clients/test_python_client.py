@@ -39,7 +39,7 @@ def gateway():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
     server.seen, server.answers, server.close_after = [], [], False
     server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()
