@@ -24,10 +24,10 @@ struct tail {
     struct bus_reader *reader;
     const char *prefix;
     const struct event_topic *topics[TOPICS_MAX];
+    bool whole[TOPICS_MAX]; /* the topic itself was named, not only a type of it */
     size_t topic_count;
-    const struct event_type *types[TOPICS_MAX]; /* only these; none: all */
+    const struct event_type *types[TOPICS_MAX]; /* shown of the other topics */
     size_t type_count;
-    bool whole_topic; /* a topic was named: its types are not narrowed */
     struct bus_position positions[PARTITIONS_MAX];
     size_t position_count, missing;
     bool from_start;
@@ -145,12 +145,14 @@ print_json(const struct event_envelope *envelope, const struct bus_message *mess
 static bool
 wanted(const struct tail *t, const struct event_type *type)
 {
-    if (!t->type_count || t->whole_topic)
-        return true;
     for (size_t i = 0; i < t->type_count; i++)
         if (t->types[i] == type)
             return true;
-    return false;
+    for (size_t i = 0; type && i < t->topic_count; i++)
+        if (strcmp(t->topics[i]->suffix, type->topic) == 0)
+            return t->whole[i];
+    /* Not in the catalogue: others' events are shown when nothing was narrowed. */
+    return !type && !t->type_count;
 }
 
 static void
@@ -225,32 +227,40 @@ follow(struct tail *t, struct err *err)
     return ERR_OK;
 }
 
+static void
+add_topic(struct tail *t, const struct event_topic *topic, bool whole)
+{
+    for (size_t i = 0; i < t->topic_count; i++) {
+        if (t->topics[i] == topic) {
+            t->whole[i] = t->whole[i] || whole;
+            return;
+        }
+    }
+    if (t->topic_count == TOPICS_MAX)
+        return;
+    t->whole[t->topic_count] = whole;
+    t->topics[t->topic_count++] = topic;
+}
+
 static enum err_code
 choose(struct tail *t, struct err *err)
 {
     const char *only = cli_option(t->cli, "type");
 
     for (size_t i = 0; i < t->cli->word_count + (only != NULL); i++) {
-        const char *word = i < t->cli->word_count ? t->cli->words[i] : only;
         const struct event_topic *topic;
         const struct event_type *type;
-        bool have = false;
-        if (cli_topic(word, &topic, &type, err))
+        if (cli_topic(i < t->cli->word_count ? t->cli->words[i] : only, &topic, &type, err))
             return err->code;
-        if (type)
+        if (type && t->type_count < TOPICS_MAX)
             t->types[t->type_count++] = type;
-        else
-            t->whole_topic = word != only && !only;
-        for (size_t k = 0; k < t->topic_count; k++)
-            have = have || t->topics[k] == topic;
-        if (!have && t->topic_count < TOPICS_MAX)
-            t->topics[t->topic_count++] = topic;
+        add_topic(t, topic, !type && !only);
     }
     /* Without a name: everything that people can follow with their eyes. */
     for (const struct event_topic *topic = event_topics;
          !t->cli->word_count && !only && topic->suffix; topic++)
         if (strcmp(topic->suffix, "predictions") != 0)
-            t->topics[t->topic_count++] = topic;
+            add_topic(t, topic, true);
     return ERR_OK;
 }
 
