@@ -19,7 +19,8 @@ from stack import wait_for
 
 class Local:
     def __init__(self, fake_bin, folder=None):
-        self.dir = pathlib.Path(folder or tempfile.mkdtemp(prefix="mbl-", dir="/tmp"))
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="mbl-", dir="/tmp"))
+        self.dir = self.root / folder if folder else self.root
         self.cli = Cli(fake_bin / "modelbus", self.dir.parent)
 
     def up(self, *words, code=0, **env):
@@ -55,7 +56,7 @@ def local(fake_bin):
         one.cli("local", "down", "--dir", one.dir)
         if (one.dir / "state.json").exists():
             one.cli("local", "down", "--dir", one.dir, "--purge", "--yes")
-        shutil.rmtree(one.dir, ignore_errors=True)
+        shutil.rmtree(one.root, ignore_errors=True)
 
 
 def alive(pid):
@@ -174,9 +175,8 @@ def test_in_the_foreground_it_stays_until_it_is_told_to_stop(local):
 
 
 def test_a_long_path_works(local):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="mbl-", dir="/tmp"))
-    folder.chmod(0o755)
-    one = local(folder / ("long-" * 20) / "folder")
+    one = local("long-" * 20 + "/folder")
+    one.root.chmod(0o755)
     one.up_anywhere()
     env = one.env()
     assert env["MODELBUS_REGISTRY_RPC_URL"].startswith("tcp://127.0.0.1:")
