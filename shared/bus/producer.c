@@ -41,7 +41,8 @@ bus_producer_open(struct bus_producer **out, const struct bus_options *o, bus_de
     bus_conf_set(conf, "acks", "all");
     bus_conf_set(conf, "partitioner", "murmur2_random");
     bus_conf_set(conf, "compression.codec", "none");
-    bus_conf_set(conf, "message.timeout.ms", "300000");
+    /* No expiry: one message given up in a long outage would leave its key's order to chance. */
+    bus_conf_set(conf, "message.timeout.ms", "0");
     /* The broker's limit decides; ours only has to let BUS_MESSAGE_MAX and its headers through. */
     bus_conf_set_int(conf, "message.max.bytes", 2 * (int64_t)BUS_MESSAGE_MAX);
     bus_conf_set(conf, "queue.buffering.max.kbytes", "65536");
