@@ -21,50 +21,71 @@
 static char *
 format_time(struct arena *arena, int64_t ms)
 {
+    int millis = (int)(ms % 1000);
     time_t seconds = (time_t)(ms / 1000);
     struct tm utc;
 
+    if (millis < 0) { /* before 1970 */
+        millis += 1000;
+        seconds--;
+    }
     gmtime_r(&seconds, &utc);
     return arena_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
-                        utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                        (int)(ms % 1000));
+                        utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, millis);
 }
 
-/* RFC 3339. False when it is none. */
+/* A number of so many digits, not over max, and one of the characters after it ("": any). */
+static bool
+take_number(const char **text, int digits, int max, const char *after, int *value)
+{
+    *value = 0;
+    for (; digits; digits--, ++*text) {
+        if (**text < '0' || **text > '9')
+            return false;
+        *value = 10 * *value + (**text - '0');
+    }
+    if (*value > max)
+        return false;
+    return !*after || (**text && strchr(after, *(*text)++));
+}
+
+/* RFC 3339, with a leap second. False when it is none. */
 static bool
 parse_time(const char *text, int64_t *ms)
 {
     struct tm utc = {0};
-    int used = 0;
     int millis = 0;
-    int64_t offset_s = 0;
+    int hours = 0;
+    int minutes = 0;
 
-    if (sscanf(text, "%4d-%2d-%2d%*1[Tt]%2d:%2d:%2d%n", &utc.tm_year, &utc.tm_mon, &utc.tm_mday,
-               &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &used) != 6 ||
-        used == 0)
+    if (!take_number(&text, 4, 9999, "-", &utc.tm_year) ||
+        !take_number(&text, 2, 12, "-", &utc.tm_mon) ||
+        !take_number(&text, 2, 31, "Tt", &utc.tm_mday) ||
+        !take_number(&text, 2, 23, ":", &utc.tm_hour) ||
+        !take_number(&text, 2, 59, ":", &utc.tm_min) ||
+        !take_number(&text, 2, 60, "", &utc.tm_sec) || !utc.tm_mon || !utc.tm_mday)
         return false;
-    text += used;
     if (*text == '.') {
+        if (text[1] < '0' || text[1] > '9')
+            return false;
         int scale = 100;
-
         for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
             millis += (*text - '0') * scale;
     }
+    int sign = *text == '+' ? 1 : -1;
     if (*text == '+' || *text == '-') {
-        int hours;
-        int minutes;
-
-        used = 0;
-        if (sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || text[1 + used])
+        text++;
+        if (!take_number(&text, 2, 23, ":", &hours) || !take_number(&text, 2, 59, "", &minutes))
             return false;
-        offset_s = (hours * 60 + minutes) * 60 * (*text == '-' ? -1 : 1);
-    } else if ((*text != 'Z' && *text != 'z') || text[1]) {
+    } else if (*text == 'Z' || *text == 'z') {
+        text++;
+    } else {
         return false;
     }
     utc.tm_year -= 1900;
     utc.tm_mon -= 1;
-    *ms = ((int64_t)timegm(&utc) - offset_s) * 1000 + millis;
-    return true;
+    *ms = ((int64_t)timegm(&utc) - sign * (hours * 60 + minutes) * 60) * 1000 + millis;
+    return !*text;
 }
 
 struct header_list {
