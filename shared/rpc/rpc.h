@@ -76,7 +76,7 @@ struct rpc_server_options {
     const void *key; /* shared key of the services, at least 16 bytes */
     size_t key_len;
     unsigned workers;  /* threads that run handlers */
-    unsigned contexts; /* requests in flight (0: 64) */
+    unsigned contexts; /* requests received and not answered; 0: queue + workers + 8 */
     unsigned queue;    /* bound of the work queue (0: 256) */
     struct db_pool
         *db; /* may be NULL: then handlers get no connection and commands are refused at start */
