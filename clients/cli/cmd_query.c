@@ -97,7 +97,7 @@ ask(const struct asked *asked, const ProtobufCMethodDescriptor *method, const ch
     size_t len, struct buf *out, struct err *err)
 {
     const char *request_id = cli_option(asked->cli, "request-id");
-    ProtobufCMessage *request, *reply;
+    ProtobufCMessage *request = NULL, *reply = NULL;
     struct auth_caller who;
 
     if (caller(asked->cli, &who, err) ||
@@ -158,7 +158,7 @@ run_query(struct cli *cli, struct err *err)
     bool list = cli_option(cli, "list") != NULL;
     const char *name = list ? "ListMethods" : cli_word(cli, 1);
     const char *body = list ? NULL : cli_word(cli, 2);
-    const ProtobufCMethodDescriptor *method;
+    const ProtobufCMethodDescriptor *method = NULL;
     size_t len;
 
     for (size_t i = 0; i < ARRAY_LEN(services); i++)

@@ -103,7 +103,7 @@ print_line(const struct tail *t, const struct event_envelope *envelope, const ch
                   {"Loaded", COLOR_GREEN}, {"Deployed", COLOR_CYAN}, {"", 0}};
     CLEANUP(buf_done) struct buf text = {0};
     time_t seconds = (time_t)(envelope->time_ms / 1000);
-    char at[16], name[32];
+    char at[16], name[256];
     struct tm parts;
     size_t i = 0;
 
@@ -111,7 +111,7 @@ print_line(const struct tail *t, const struct event_envelope *envelope, const ch
     strftime(at, sizeof(at), "%H:%M:%S", &parts);
     while (!strstr(type, colors[i].part))
         i++;
-    snprintf(name, sizeof(name), "%-18s", type);
+    snprintf(name, sizeof(name), "%-18.200s", type);
     printf("%s.%03d  ", at, (int)(envelope->time_ms % 1000));
     output_color(t->cli, colors[i].color, name, stdout);
     printf("  %s", envelope->subject);

@@ -266,7 +266,7 @@ load(struct loader *l, struct wanted *w, const State *state, const Target *targe
 {
     struct buf bytes = {0};
     struct endpoint *endpoint;
-    struct model *model;
+    struct model *model = NULL;
     bool fetched = false;
     int64_t start_us = life_monotonic_us();
 

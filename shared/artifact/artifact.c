@@ -139,7 +139,7 @@ artifact_finish(struct artifact_writer *taken, const char *expected, char uri[AR
 enum err_code
 artifact_stat(struct artifact_store *store, const char *uri, uint64_t *bytes, struct err *err)
 {
-    const char *hex;
+    const char *hex = NULL;
 
     if (uri_hex(uri, &hex, err))
         return err->code;
@@ -150,7 +150,7 @@ enum err_code
 artifact_open(struct artifact_store *store, const char *uri, int *fd, uint64_t *bytes,
               struct err *err)
 {
-    const char *hex;
+    const char *hex = NULL;
 
     if (uri_hex(uri, &hex, err))
         return err->code;

@@ -148,7 +148,7 @@ attempt(struct run *run, const uint8_t sha256[SHA256_BYTES], bool *again, struct
     CLEANUP(db_result_free) struct db_result *result = NULL;
     const struct auth_caller *caller = &run->call->caller;
     struct db_conn *db = run->call->db;
-    bool found;
+    bool found = false;
 
     if (db_begin(db, err) ||
         db_exec(db, &claim,
