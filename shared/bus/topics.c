@@ -56,6 +56,35 @@ read_results(rd_kafka_event_t *event, struct err *err)
     return ERR_OK;
 }
 
+static bool
+listed(const struct rd_kafka_metadata *all, const char *name)
+{
+    for (int i = 0; i < all->topic_cnt; i++)
+        if (strcmp(all->topics[i].topic, name) == 0)
+            return true;
+    return false;
+}
+
+/* Only what is missing is asked for: a bus without the Admin API (the embedded one) has its
+ * topics already and would let the request time out. */
+static enum err_code
+new_topics(rd_kafka_t *rk, const struct bus_topic *topics, size_t count, int timeout_ms,
+           rd_kafka_NewTopic_t **fresh, size_t *fresh_count, struct err *err)
+{
+    const struct rd_kafka_metadata *all;
+    rd_kafka_resp_err_t rv = rd_kafka_metadata(rk, 1, NULL, &all, timeout_ms);
+    enum err_code code = ERR_OK;
+
+    if (rv)
+        return bus_err(err, rv, "list topics");
+    for (size_t i = 0; !code && i < count; i++)
+        if (!listed(all, topics[i].name) &&
+            !(code = new_topic(&topics[i], &fresh[*fresh_count], err)))
+            ++*fresh_count;
+    rd_kafka_metadata_destroy(all);
+    return code;
+}
+
 enum err_code
 bus_create_topics(const struct bus_options *o, const struct bus_topic *topics, size_t count,
                   int timeout_ms, struct err *err)
@@ -65,12 +94,13 @@ bus_create_topics(const struct bus_options *o, const struct bus_topic *topics, s
     rd_kafka_AdminOptions_t *options = NULL;
     rd_kafka_queue_t *queue = NULL;
     rd_kafka_event_t *event = NULL;
+    size_t fresh_count = 0;
     enum err_code code;
 
     code = bus_client_start(&client, RD_KAFKA_PRODUCER, bus_conf(&client, o), o, err);
-    for (size_t i = 0; !code && i < count; i++)
-        code = new_topic(&topics[i], &fresh[i], err);
-    if (code || !count)
+    if (!code)
+        code = new_topics(client.rk, topics, count, timeout_ms, fresh, &fresh_count, err);
+    if (code || !fresh_count)
         goto out;
     char text[128];
     options = rd_kafka_AdminOptions_new(client.rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
@@ -80,7 +110,7 @@ bus_create_topics(const struct bus_options *o, const struct bus_topic *topics, s
         goto out;
     }
     queue = rd_kafka_queue_new(client.rk);
-    rd_kafka_CreateTopics(client.rk, fresh, count, options, queue);
+    rd_kafka_CreateTopics(client.rk, fresh, fresh_count, options, queue);
     event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
     code = event ? read_results(event, err)
                  : err_set(err, ERR_UNAVAILABLE, "create topics: no answer");
@@ -91,9 +121,8 @@ out:
         rd_kafka_queue_destroy(queue);
     if (options)
         rd_kafka_AdminOptions_destroy(options);
-    for (size_t i = 0; i < count; i++)
-        if (fresh[i])
-            rd_kafka_NewTopic_destroy(fresh[i]);
+    for (size_t i = 0; i < fresh_count; i++)
+        rd_kafka_NewTopic_destroy(fresh[i]);
     bus_client_done(&client);
     return code;
 }
