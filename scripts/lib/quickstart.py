@@ -44,20 +44,44 @@ def modelbus(*words):
 
 
 class Timeline:
-    """Prints lines with the time since the start and since the line before."""
+    """Prints lines in the order of their own time, with the time since the start and since the line before.
+
+    Topics are read independently, so a line is held back a moment for one that happened earlier."""
+
+    HOLD_S = 0.2
 
     def __init__(self):
-        self.start = self.last = time.monotonic()
+        self.start = self.last = time.time()
+        self.held = []
         self.lock = threading.Lock()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
 
-    def line(self, kind, text, colour="0"):
+    def line(self, kind, text, colour="0", at=None):
         with self.lock:
-            now = time.monotonic()
-            stamp = f"{now - self.start:8.3f} s {(now - self.last) * 1000:+9.1f} ms"
-            self.last = now
+            self.held.append((at or time.time(), len(self.held), kind, text, colour))
+
+    def run(self):
+        while not self.ended.wait(0.05):
+            self.flush(time.time() - self.HOLD_S)
+
+    def flush(self, until):
+        with self.lock:
+            ready = sorted(line for line in self.held if line[0] <= until)
+            self.held = [line for line in self.held if line[0] > until]
+        for at, _, kind, text, colour in ready:
+            stamp = f"{at - self.start:8.3f} s {(at - self.last) * 1000:+9.1f} ms"
+            self.last = at
+            kind = f"{kind:<16}"
             if COLOUR:
-                kind = f"\033[{colour}m{kind:<16}\033[0m"
-            print(f"{stamp}  {kind:<16} {text}", flush=True)
+                kind = f"\033[{colour}m{kind}\033[0m"
+            print(f"{stamp}  {kind} {text}", flush=True)
+
+    def end(self):
+        self.ended.set()
+        self.thread.join()
+        self.flush(float("inf"))
 
 
 TIMELINE = Timeline()
@@ -88,6 +112,11 @@ def describe(kind, data):
     return ""
 
 
+def happened(event):
+    """An event's own time, seconds since the epoch."""
+    return event["time_ms"] / 1000
+
+
 class Events:
     """Follows the bus through `modelbus event tail`; remembers all, prints what the story needs."""
 
@@ -111,7 +140,7 @@ class Events:
                 self.seen.append((kind, event.get("data") or {}))
                 self.changed.notify_all()
             if kind in self.TOLD:
-                TIMELINE.line(kind, describe(kind, event.get("data") or {}), COLOURS.get(kind, "0"))
+                TIMELINE.line(kind, describe(kind, event.get("data") or {}), COLOURS.get(kind, "0"), happened(event))
 
     def wait(self, kind, since=0, timeout=60, **fields):
         """The first event of this kind from position `since` whose data has these fields."""
@@ -286,6 +315,7 @@ def main():
         if clients:
             clients.stop()
         events.stop()
+        TIMELINE.end()
     summary(events, clients, swaps)
     if clients.failures:
         sys.exit(f"{len(clients.failures)} predictions failed, first: {clients.failures[0]}")

@@ -25,7 +25,7 @@ def client(url, number, history, errors, start):
             began = time.monotonic()
             status, model, _ = rest("GET", f"/api/v1/models/{MODEL}")
             assert status == 200, model
-            alias = model["aliases"][0]
+            alias = model["model"]["aliases"][0]
             history.append(("read", began, time.monotonic(), alias["version"], alias["revision"]))
             to = dice.choice([v for v in range(1, VERSIONS + 1) if v != alias["version"]])  # a move to itself is none
             began = time.monotonic()

@@ -30,7 +30,7 @@ def produce(stack, *messages):
 
 def latest(stack, model):
     status, answer, _ = stack.rest()("GET", f"/api/v1/models/{model}")
-    return answer.get("latest_version", 0) if status == 200 else 0
+    return answer["model"]["latest_version"] if status == 200 else 0
 
 
 def letters(stack, service):
