@@ -109,9 +109,10 @@ main(int argc, char **argv)
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
-    CLEANUP(mem_free) void *gap = move_heap();
+    void *gap = move_heap();
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof(text));
     rd_kafka_mock_cluster_t *mock = rk ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
+    free(gap); /* the mock has its address now */
     if (!mock) {
         fprintf(stderr, "modelbus-devbus: cannot listen on port %d\n", wanted_port);
         return 1;
