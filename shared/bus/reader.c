@@ -143,16 +143,41 @@ position_list(const struct bus_position *p, size_t count)
     return list;
 }
 
+/*
+ * Let go of all partitions and of what is queued of them. librdkafka drops old messages by itself,
+ * but not an old "offset out of range": that would pass for one of the next assignment.
+ */
+static void
+unassign(struct bus_reader *r)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    drop_held(r);
+    rd_kafka_assign(r->client.rk, NULL);
+    /* Answered by the thread that stops the fetchers, after it has. */
+    if (!rd_kafka_assignment(r->client.rk, &list))
+        rd_kafka_topic_partition_list_destroy(list);
+    /* A wake makes one poll come back empty before the queue is. */
+    for (int empty = 0; empty < 2;) {
+        rd_kafka_message_t *km = rd_kafka_consumer_poll(r->client.rk, 0);
+
+        if (km)
+            rd_kafka_message_destroy(km);
+        else
+            empty++;
+    }
+}
+
 enum err_code
 bus_reader_assign(struct bus_reader *r, const struct bus_position *p, size_t count, struct err *err)
 {
+    unassign(r);
     rd_kafka_topic_partition_list_t *list = position_list(p, count);
-    rd_kafka_resp_err_t code = rd_kafka_assign(r->client.rk, count ? list : NULL);
+    rd_kafka_resp_err_t code = count ? rd_kafka_assign(r->client.rk, list) : 0;
 
     rd_kafka_topic_partition_list_destroy(list);
     if (code)
         return bus_err(err, code, "assign");
-    drop_held(r);
     snprintf(r->assigned, sizeof(r->assigned), "%s", r->client.cluster);
     return ERR_OK;
 }
@@ -176,9 +201,7 @@ check_cluster(struct bus_reader *r, int timeout_ms, bool force)
     snprintf(r->assigned, sizeof(r->assigned), "%s", r->client.cluster);
     if (!changed)
         return BUS_MESSAGE;
-    /* Nothing more at the old positions. */
-    drop_held(r);
-    rd_kafka_assign(r->client.rk, NULL);
+    unassign(r); /* nothing more at the old positions */
     return BUS_CLUSTER_CHANGED;
 }
 
@@ -212,7 +235,7 @@ fill(rd_kafka_message_t *km, struct bus_message *m)
     return h;
 }
 
-/* km carries an error instead of a message; it is destroyed here. */
+/* km carries an error instead of a message; taken. */
 static enum bus_event
 take_error(struct bus_reader *r, rd_kafka_message_t *km, int timeout_ms, struct bus_message *m,
            struct err *err)
@@ -222,7 +245,12 @@ take_error(struct bus_reader *r, rd_kafka_message_t *km, int timeout_ms, struct 
                 km->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
 
     /* An offset past the end is most often the same name on another cluster. */
-    if (lost && check_cluster(r, timeout_ms, true) == BUS_CLUSTER_CHANGED) {
+    enum bus_event checked = lost ? check_cluster(r, timeout_ms, true) : BUS_MESSAGE;
+    if (checked == BUS_NOTHING) { /* nobody to ask: the next poll takes it up again */
+        r->held = km;
+        return BUS_NOTHING;
+    }
+    if (checked == BUS_CLUSTER_CHANGED) {
         event = BUS_CLUSTER_CHANGED;
     } else if (lost && km->rkt) {
         snprintf(r->lost_topic, sizeof(r->lost_topic), "%s", rd_kafka_topic_name(km->rkt));

@@ -95,7 +95,7 @@ struct http_request {
     void (*release)(void *state);
     struct MHD_Response *response; /* the answer */
     int status;
-    bool in_handler; /* touched by the worker only */
+    bool answered_in_handler; /* touched by the worker only, as is_pending */
     bool is_pending;
     bool abandoned, late; /* under inbox->lock: the server gave up; answered after that */
     bool refused;         /* answer with refusal once the body is through */

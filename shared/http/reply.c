@@ -68,8 +68,10 @@ answer(struct http_request *r, int status, const char *content_type, struct MHD_
     r->response = response;
     r->status = status;
     bool here = http_current_worker && http_current_worker == r->worker;
-    if (here && !r->is_pending)
-        return; /* the caller is the handler; dispatch() queues it */
+    if (here && !r->is_pending) {
+        r->answered_in_handler = true; /* dispatch() queues it */
+        return;
+    }
 
     /* A handler may answer from another thread before it has returned: the inbox is read by the
      * worker after that, so the request is suspended by then. */
@@ -87,9 +89,10 @@ answer(struct http_request *r, int status, const char *content_type, struct MHD_
     bool wake = !inbox->answered && !here;
     r->next = inbox->answered;
     inbox->answered = r;
-    pthread_mutex_unlock(&inbox->lock);
+    /* Within the lock: once the worker has seen the answer, the inbox may go with the server. */
     if (wake && write(inbox->event_fd, &(uint64_t){1}, 8) != 8)
         abort(); /* an eventfd that nobody has read 2^64 times */
+    pthread_mutex_unlock(&inbox->lock);
 }
 
 void

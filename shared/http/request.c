@@ -264,13 +264,12 @@ pend(struct worker *w, struct http_request *r)
 static enum MHD_Result
 dispatch(struct worker *w, struct http_request *r)
 {
-    r->in_handler = true;
     if (r->refused)
         http_refuse(r, &r->refusal);
     else
         r->route->handler(w->server->options.arg, r);
-    r->in_handler = false;
-    if (r->response)
+    /* Not r->response: another thread's answer may be in the inbox already. */
+    if (r->answered_in_handler)
         return http_queue_answer(r);
     pend(w, r);
     return MHD_YES;

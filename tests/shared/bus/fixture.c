@@ -215,7 +215,8 @@ fixture_expect_text(struct bus_reader *r, const char *text)
     struct bus_message m;
     void *handle;
 
-    cr_assert_eq(fixture_next(r, &m, &handle), BUS_MESSAGE, "expected '%s'", text);
+    enum bus_event event = fixture_next(r, &m, &handle);
+    cr_assert_eq(event, BUS_MESSAGE, "expected '%s', got event %d", text, (int)event);
     cr_assert_eq(m.value_len, strlen(text), "expected '%s', got '%.*s'", text, (int)m.value_len,
                  (const char *)m.value);
     cr_assert_arr_eq(m.value, text, m.value_len, "expected '%s', got '%.*s'", text,
