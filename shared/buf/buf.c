@@ -101,7 +101,7 @@ buf_int(struct buf *buf, int64_t n)
 void
 buf_double(struct buf *buf, double x)
 {
-    char text[32];
+    char text[40];
 
     if (isnan(x)) {
         buf_str(buf, "NaN");
