@@ -90,19 +90,19 @@ fixture_kafka(struct fixture *f)
                  err.message);
 }
 
-static void
-delete_topic(struct fixture *f)
+void
+fixture_delete(const struct fixture *f, const char *name)
 {
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     cr_assert_eq(rd_kafka_conf_set(conf, "bootstrap.servers", f->brokers, text, sizeof(text)), 0);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(f->topic);
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
 
     rd_kafka_DeleteTopics(rk, &topic, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, WAIT_MS);
-    cr_expect(event && !rd_kafka_event_error(event), "%s was not deleted", f->topic);
+    cr_expect(event && !rd_kafka_event_error(event), "%s was not deleted", name);
     rd_kafka_event_destroy(event);
     rd_kafka_DeleteTopic_destroy(topic);
     rd_kafka_queue_destroy(queue);
@@ -132,7 +132,7 @@ fixture_close(struct fixture *f)
     if (f->devbus)
         fixture_kill(f);
     else
-        delete_topic(f);
+        fixture_delete(f, f->topic);
 }
 
 static void

@@ -24,6 +24,8 @@ void fixture_kafka(struct fixture *f);
 void fixture_devbus(struct fixture *f);
 /* Real Kafka: deletes the topic. */
 void fixture_close(struct fixture *f);
+/* Another topic that the test made on real Kafka. */
+void fixture_delete(const struct fixture *f, const char *name);
 
 /* kill -9, and gone. */
 void fixture_kill(struct fixture *f);

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -293,4 +294,251 @@ Test(bus, an_offset_outside_of_the_log_is_lost_on_the_embedded_bus)
     lose(r, 1000, "text 0");
     bus_reader_free(r);
     fixture_close(&bus);
+}
+
+/* ---- waking ---- */
+
+static void *
+wake(void *arg)
+{
+    bus_reader_wake(arg);
+    return NULL;
+}
+
+/* WAIT_MS is the poll's time too: when it was used up, nothing woke. */
+static void
+expect_woken(struct bus_reader *r)
+{
+    struct bus_message m;
+    void *handle;
+    int64_t start = fixture_now_ms();
+
+    cr_assert_eq(bus_reader_poll(r, 2 * WAIT_MS, &m, &handle, &err), BUS_NOTHING);
+    cr_assert_lt(fixture_now_ms() - start, WAIT_MS);
+}
+
+Test(bus, wake_ends_a_poll_before_or_while_it_waits)
+{
+    fixture_devbus(&bus);
+    struct bus_reader *r = open_reader(NULL);
+    pthread_t thread;
+
+    sent_texts(&bus, "text", 1);
+    fixture_assign(&bus, r, BUS_OFFSET_BEGINNING);
+    fixture_expect_text(r, "text 0");
+    bus_reader_wake(r);
+    expect_woken(r);
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(pthread_create(&thread, NULL, wake, r), 0);
+        expect_woken(r);
+        pthread_join(thread, NULL);
+    }
+    bus_reader_free(r);
+    fixture_close(&bus);
+}
+
+Test(bus, a_wake_hides_no_message)
+{
+    fixture_devbus(&bus);
+    struct bus_reader *r = open_reader(NULL);
+
+    sent_texts(&bus, "text", 2);
+    fixture_assign(&bus, r, BUS_OFFSET_BEGINNING);
+    bus_reader_wake(r);
+    fixture_expect_text(r, "text 0");
+    bus_reader_wake(r);
+    fixture_expect_text(r, "text 1");
+    bus_reader_free(r);
+    fixture_close(&bus);
+}
+
+/* ---- outages ---- */
+
+Test(bus, what_was_produced_while_the_bus_was_away_arrives)
+{
+    struct bus_message m = {.topic = "modelbus.registry", .partition = -1, .value_len = 4};
+    struct sent s;
+
+    fixture_devbus(&bus);
+    struct bus_reader *r = open_reader(NULL);
+    sent_open(&s, &bus);
+    m.value = "warm";
+    sent_message(&s, &m);
+    sent_wait(&s, 1);
+    fixture_kill(&bus);
+    m.value = "away";
+    sent_message(&s, &m);
+    cr_assert_not(bus_producer_flush(s.producer, 100));
+    fixture_restart(&bus);
+    sent_wait(&s, 2);
+    cr_assert_not(bus_producer_fatal(s.producer));
+    fixture_assign(&bus, r, BUS_OFFSET_BEGINNING);
+    fixture_expect_text(r, "away");
+    bus_producer_free(s.producer);
+    bus_reader_free(r);
+    fixture_close(&bus);
+}
+
+Test(bus, freeing_a_producer_reports_what_is_left)
+{
+    struct bus_message m = {.topic = "modelbus.registry", .partition = -1};
+    struct sent s;
+
+    fixture_devbus(&bus);
+    sent_open(&s, &bus);
+    fixture_kill(&bus);
+    for (int i = 0; i < 3; i++)
+        sent_message(&s, &m);
+    bus_producer_free(s.producer);
+    cr_assert_eq(s.delivered, 0);
+    cr_assert_eq(s.failed, 3);
+    cr_assert_eq(s.err.code, ERR_CANCELLED, "%s", s.err.message);
+}
+
+Test(bus, a_bus_that_is_away_is_unavailable)
+{
+    char id[128];
+    struct bus_message m;
+    struct sent s;
+    void *handle;
+    int32_t count;
+    int64_t low, high;
+
+    fixture_devbus(&bus);
+    fixture_kill(&bus);
+    struct bus_reader *r = open_reader(NULL);
+    sent_open(&s, &bus);
+    cr_assert_eq(bus_producer_cluster(s.producer, 200, id, sizeof(id), &err), ERR_UNAVAILABLE);
+    cr_assert_eq(bus_reader_cluster(r, 200, id, sizeof(id), &err), ERR_UNAVAILABLE);
+    cr_assert_eq(bus_reader_partitions(r, bus.topic, 200, &count, &err), ERR_UNAVAILABLE);
+    cr_assert_eq(bus_reader_bounds(r, bus.topic, 0, 200, &low, &high, &err), ERR_UNAVAILABLE);
+    int64_t deadline = fixture_now_ms() + WAIT_MS;
+    err.code = ERR_OK;
+    while (bus_reader_poll(r, 100, &m, &handle, &err) != BUS_ERROR)
+        cr_assert_lt(fixture_now_ms(), deadline);
+    cr_assert_eq(err.code, ERR_UNAVAILABLE, "%s", err.message);
+    bus_producer_free(s.producer);
+    bus_reader_free(r);
+}
+
+/* ---- topics and bounds ---- */
+
+Test(bus, topics_are_created_once)
+{
+    struct bus_topic topic = {.partitions = 3, .replication = -1, .compacted = true};
+    int32_t count = 0;
+    char name[160];
+
+    fixture_kafka(&bus);
+    snprintf(name, sizeof(name), "%s-new", bus.topic);
+    topic.name = name;
+    cr_assert_eq(bus_create_topics(&bus.options, &topic, 1, WAIT_MS, &err), ERR_OK, "%s",
+                 err.message);
+    struct bus_reader *r = open_reader(NULL);
+    cr_assert_eq(bus_reader_partitions(r, name, WAIT_MS, &count, &err), ERR_OK, "%s", err.message);
+    cr_assert_eq(count, 3);
+    topic.partitions = 5;
+    cr_assert_eq(bus_create_topics(&bus.options, &topic, 1, WAIT_MS, &err), ERR_OK, "%s",
+                 err.message);
+    bus_reader_free(r);
+    fixture_delete(&bus, name);
+    fixture_close(&bus);
+}
+
+Test(bus, the_embedded_bus_has_its_topics_and_creates_none)
+{
+    struct bus_topic topic = {.name = "other", .partitions = 3, .replication = -1};
+    int32_t count = 0;
+
+    fixture_devbus(&bus);
+    cr_assert_eq(bus_create_topics(&bus.options, &topic, 1, WAIT_MS, &err), ERR_UNSUPPORTED, "%s",
+                 err.message);
+    struct bus_reader *r = open_reader(NULL);
+    cr_assert_eq(bus_reader_partitions(r, bus.topic, WAIT_MS, &count, &err), ERR_OK, "%s",
+                 err.message);
+    cr_assert_eq(count, 1);
+    bus_reader_free(r);
+    fixture_close(&bus);
+}
+
+Test(bus, a_key_always_goes_to_one_partition)
+{
+    struct bus_topic topic = {.partitions = 4, .replication = 1};
+    struct bus_position p[4] = {0};
+    char name[160];
+    struct sent s;
+
+    fixture_kafka(&bus);
+    snprintf(name, sizeof(name), "%s-keys", bus.topic);
+    topic.name = name;
+    cr_assert_eq(bus_create_topics(&bus.options, &topic, 1, WAIT_MS, &err), ERR_OK, "%s",
+                 err.message);
+    sent_open(&s, &bus);
+    for (int i = 0; i < 40; i++)
+        sent_message(&s, &(struct bus_message){
+                             .topic = name, .partition = -1, .key = &"abcd"[i % 4], .key_len = 1});
+    sent_wait(&s, 40);
+    bus_producer_free(s.producer);
+    struct bus_reader *r = open_reader(NULL);
+    for (int i = 0; i < 4; i++) {
+        snprintf(p[i].topic, sizeof(p[i].topic), "%s", name);
+        p[i].partition = i;
+        p[i].offset = BUS_OFFSET_BEGINNING;
+    }
+    cr_assert_eq(bus_reader_assign(r, p, 4, &err), ERR_OK, "%s", err.message);
+    int32_t partition_of[4] = {-1, -1, -1, -1};
+    for (int i = 0; i < 40; i++) {
+        struct bus_message m;
+        void *handle;
+
+        cr_assert_eq(fixture_next(r, &m, &handle), BUS_MESSAGE);
+        int32_t *partition = &partition_of[*(const char *)m.key - 'a'];
+        cr_assert(*partition < 0 || *partition == m.partition);
+        *partition = m.partition;
+        bus_message_done(handle);
+    }
+    bus_reader_free(r);
+    fixture_delete(&bus, name);
+    fixture_close(&bus);
+}
+
+/* ---- limits ---- */
+
+Test(bus, what_is_too_large_is_not_produced)
+{
+    static struct bus_header headers[BUS_HEADERS_MAX + 1];
+    CLEANUP(mem_free) char *value = mem_zalloc(BUS_MESSAGE_MAX + 1);
+    struct bus_options options = {.brokers = "127.0.0.1:1"};
+    struct fixture nowhere = {.options = options};
+    struct sent s;
+
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
+        headers[i] = (struct bus_header){"name", "value", 5};
+    sent_open(&s, &nowhere);
+    cr_assert_eq(bus_produce(s.producer,
+                             &(struct bus_message){
+                                 .topic = "t", .value = value, .value_len = BUS_MESSAGE_MAX + 1},
+                             NULL, &err),
+                 ERR_TOO_LARGE);
+    cr_assert_eq(bus_produce(s.producer,
+                             &(struct bus_message){.topic = "t",
+                                                   .headers = headers,
+                                                   .header_count = ARRAY_LEN(headers)},
+                             NULL, &err),
+                 ERR_TOO_LARGE);
+    bus_producer_free(s.producer);
+    cr_assert_eq(s.failed, 0, "nothing was taken");
+}
+
+Test(bus, wrong_options_are_refused_with_their_name)
+{
+    struct bus_reader *r;
+    struct bus_options options = {.brokers = "127.0.0.1:1", .properties = "no.such.thing=1"};
+
+    cr_assert_eq(bus_reader_open(&r, &options, NULL, &err), ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "no.such.thing"));
+    options.properties = "nonsense";
+    cr_assert_eq(bus_reader_open(&r, &options, NULL, &err), ERR_INVALID);
+    options = (struct bus_options){.brokers = ""};
+    cr_assert_eq(bus_reader_open(&r, &options, NULL, &err), ERR_INVALID);
 }
