@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens on a real PostgreSQL: created, found, listed, revoked. */
-#include "fixture.h"
+#include "../fixture.h"
 #include "parts.h"
 
 #include "life/life.h"
