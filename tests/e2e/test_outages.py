@@ -91,6 +91,7 @@ def test_outages(parts, tmp_path):
         platform.wait_for(lambda: rest("GET", "/api/v1/models/outage")[0] == 200, 15, "the registry to recover")
         while time.monotonic() < broker_back:
             threading.Event().wait(0.5)
+        rest = stack.rest()  # the idle connection has been closed meanwhile
         assert rest("GET", "/api/v1/models/outage")[0] == 200
         kafka.start()
 
