@@ -43,7 +43,10 @@ bind(int fd, const struct sockaddr *address, socklen_t len)
     return (int)syscall(SYS_bind, fd, address, len);
 }
 
-/* The mock's cluster id is its address on the heap: move that, so that every start has another id. */
+/*
+ * The mock's cluster id is its address on the heap: move that, so that every start has another id.
+ * AddressSanitizer's heap does not move: under it a bus that restarts has its old id again.
+ */
 static void *
 move_heap(void)
 {

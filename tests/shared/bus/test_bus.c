@@ -124,6 +124,7 @@ come_back(struct bus_reader *r, const char *what, int count)
 
 Test(bus, a_bus_that_came_back_empty_is_another_cluster)
 {
+    fixture_need_new_ids();
     fixture_devbus(&bus);
     struct bus_reader *r = open_reader(NULL);
     char before[128], after[128];
@@ -147,6 +148,7 @@ Test(bus, a_bus_that_came_back_has_another_id)
     enum { STARTS = 20 };
     char ids[STARTS][128];
 
+    fixture_need_new_ids();
     fixture_devbus(&bus);
     for (int i = 0; i < STARTS; i++) {
         struct sent s;
@@ -170,6 +172,7 @@ Test(bus, a_producer_learns_of_another_cluster)
     char before[128], after[128];
     struct sent s;
 
+    fixture_need_new_ids();
     fixture_devbus(&bus);
     sent_open(&s, &bus);
     cr_assert_eq(bus_producer_cluster(s.producer, WAIT_MS, before, sizeof(before), &err), ERR_OK);
