@@ -211,6 +211,8 @@ Test(routes, without_a_scope_nothing_starts)
 
     cr_assert_eq(listener_compile(&other, rows, &err), ERR_INVALID);
     cr_assert(strstr(err.message, "scope"));
+    free(other.targets);
+    free(other.routes);
 }
 
 Test(decisions, loopback)
