@@ -262,8 +262,9 @@ take_column(struct reading *d, const struct tensor *t, size_t hint, uint8_t *see
     if (t->count != d->input->rows)
         return err_set(err, ERR_INVALID, "input '%.80s' has %zu rows, the first one has %zu",
                        t->name, t->count, d->input->rows);
-    memcpy(d->work->columns + (size_t)f * t->count, d->work->data + t->first,
-           t->count * sizeof(float));
+    if (t->count) /* columns may be NULL otherwise */
+        memcpy(d->work->columns + (size_t)f * t->count, d->work->data + t->first,
+               t->count * sizeof(float));
     d->work->len = t->first;
     return ERR_OK;
 }

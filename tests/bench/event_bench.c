@@ -59,6 +59,13 @@ on_commit(void *arg)
     handled++;
 }
 
+static void
+count_one(void *arg)
+{
+    (void)arg;
+    handled++;
+}
+
 static enum err_code
 on_registered(void *arg, const ModelRegistered *event, struct event_context *context,
               struct err *err)
@@ -69,7 +76,11 @@ on_registered(void *arg, const ModelRegistered *event, struct event_context *con
     if (db_queue(context->db, &insert_row,
                  DB_PARAMS(db_text(event->model_name), db_int(event->version), db_int(0)), err))
         return err->code;
-    db_after_commit(context->db, on_commit, paced ? &done_us[event->version] : NULL);
+    /* A hook with the same argument runs once a transaction, so each event has its own. */
+    if (paced)
+        db_after_commit(context->db, on_commit, &done_us[event->version]);
+    else
+        db_after_commit(context->db, count_one, (void *)(uintptr_t)event->version);
     return ERR_OK;
 }
 
