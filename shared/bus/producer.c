@@ -19,9 +19,14 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 
     (void)rk;
     p->reports++;
+    /* Only an offset proves that the message is in the log. Just after a topic's creation a
+     * report without an error was seen for messages that were not. */
+    bool confirmed = !m->err && m->offset >= 0;
     if (m->err)
         bus_err(&err, m->err, "delivery");
-    p->delivered(p->arg, m->_private, m->err ? &err : NULL);
+    else if (!confirmed)
+        err_set(&err, ERR_UNAVAILABLE, "delivery: the broker named no offset");
+    p->delivered(p->arg, m->_private, confirmed ? NULL : &err);
 }
 
 enum err_code
