@@ -70,14 +70,6 @@ start_devbus(struct fixture *f, const char *port)
 #endif
 
 void
-fixture_need_new_ids(void)
-{
-#ifdef __SANITIZE_ADDRESS__
-    cr_skip_test("the embedded bus keeps its cluster id under AddressSanitizer");
-#endif
-}
-
-void
 fixture_devbus(struct fixture *f)
 {
     *f = (struct fixture){.options = {.client_id = "test", .fetch_wait_ms = 10}};

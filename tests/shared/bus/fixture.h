@@ -27,10 +27,6 @@ void fixture_close(struct fixture *f);
 /* Another topic that the test made on real Kafka. */
 void fixture_delete(const struct fixture *f, const char *name);
 
-/* Skips the test where a restarted bus has its old cluster id: its id is an address on the heap,
- * which AddressSanitizer does not move. */
-void fixture_need_new_ids(void);
-
 /* kill -9, and gone. */
 void fixture_kill(struct fixture *f);
 /* An empty bus at the address of the killed one. */

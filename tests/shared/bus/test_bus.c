@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -124,7 +125,6 @@ come_back(struct bus_reader *r, const char *what, int count)
 
 Test(bus, a_bus_that_came_back_empty_is_another_cluster)
 {
-    fixture_need_new_ids();
     fixture_devbus(&bus);
     struct bus_reader *r = open_reader(NULL);
     char before[128], after[128];
@@ -148,7 +148,6 @@ Test(bus, a_bus_that_came_back_has_another_id)
     enum { STARTS = 20 };
     char ids[STARTS][128];
 
-    fixture_need_new_ids();
     fixture_devbus(&bus);
     for (int i = 0; i < STARTS; i++) {
         struct sent s;
@@ -172,7 +171,6 @@ Test(bus, a_producer_learns_of_another_cluster)
     char before[128], after[128];
     struct sent s;
 
-    fixture_need_new_ids();
     fixture_devbus(&bus);
     sent_open(&s, &bus);
     cr_assert_eq(bus_producer_cluster(s.producer, WAIT_MS, before, sizeof(before), &err), ERR_OK);
@@ -503,6 +501,52 @@ Test(bus, a_key_always_goes_to_one_partition)
     bus_reader_free(r);
     fixture_delete(&bus, name);
     fixture_close(&bus);
+}
+
+/* ---- a broker that is not ready ---- */
+
+/* The first request is refused while a second could be on its way: nothing is lost, and the order stays. */
+Test(bus, a_refused_first_request_is_not_lost)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char text[64];
+    struct bus_message m = {.topic = "t", .value = text};
+    struct bus_position start = {.topic = "t", .offset = BUS_OFFSET_BEGINNING};
+    struct fixture mock = {.topic = "t", .options = {.fetch_wait_ms = 10}};
+    struct sent s;
+
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(rk, 1);
+    mock.options.brokers = rd_kafka_mock_cluster_bootstraps(cluster);
+    rd_kafka_mock_topic_create(cluster, "t", 1, 1);
+    sent_open(&s, &mock);
+    m.value_len = (size_t)snprintf(text, sizeof(text), "warm");
+    sent_message(&s, &m);
+    sent_wait(&s, 1);
+    rd_kafka_mock_broker_set_rtt(cluster, 1, 100);
+    rd_kafka_mock_push_request_errors(cluster, 0 /* Produce */, 1,
+                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    for (int i = 0; i < 5; i++) {
+        m.value_len = (size_t)snprintf(text, sizeof(text), "cold %d", i);
+        sent_message(&s, &m);
+        bus_producer_poll(s.producer, 20);
+    }
+    sent_wait(&s, 6);
+    bus_producer_free(s.producer);
+
+    struct bus_reader *r;
+    rd_kafka_mock_broker_set_rtt(cluster, 1, 0);
+    cr_assert_eq(bus_reader_open(&r, &mock.options, NULL, &err), ERR_OK, "%s", err.message);
+    cr_assert_eq(bus_reader_assign(r, &start, 1, &err), ERR_OK, "%s", err.message);
+    fixture_expect_text(r, "warm");
+    for (int i = 0; i < 5; i++) {
+        snprintf(text, sizeof(text), "cold %d", i);
+        fixture_expect_text(r, text);
+    }
+    bus_reader_free(r);
+    rd_kafka_mock_cluster_destroy(cluster);
+    rd_kafka_destroy(rk);
 }
 
 /* ---- limits ---- */
