@@ -10,8 +10,19 @@ BIN=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 [ -d "$BIN" ] || die "no PostgreSQL server found: install the package postgresql"
 as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; else "$@"; fi; }
 freeport() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# The shell between waits for the server: where nobody reaps orphans (a container without an init) a killed
+# server would stay behind as a zombie, which PostgreSQL takes for one that still runs.
 start() {
-  as "$BIN/pg_ctl" -D "$1/data" -l "$1/log" -w -t 60 -s start || { tail -20 "$1/log" >&2; die "did not start"; }
+  port=$(sed -n 's/^port = //p' "$1/data/postgresql.conf")
+  # shellcheck disable=SC2016 # expands there
+  as setsid sh -c '"$@"; exit 0' sh "$BIN/postgres" -D "$1/data" </dev/null >>"$1/log" 2>&1 &
+  for _ in $(seq 600); do
+    "$BIN/pg_isready" -q -h 127.0.0.1 -p "$port" && return
+    kill -0 $! 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -20 "$1/log" >&2
+  die "did not start"
 }
 case ${1:-} in
 up)
@@ -28,6 +39,8 @@ up)
   echo "postgresql://modelbus@127.0.0.1:$port/postgres" >"$d/url"; cat "$d/url" ;;
 start) (cd / && start "$(cd "$2" && pwd)") ;;
 down) d=$(cd "$2" && pwd); (cd / && as "$BIN/pg_ctl" -D "$d/data" -m fast -w -s stop) ;;
-kill) pid=$(head -n 1 "$2/data/postmaster.pid"); pkill -KILL -P "$pid" || true; kill -KILL "$pid" ;;
+kill)
+  pid=$(head -n 1 "$2/data/postmaster.pid"); pkill -KILL -P "$pid" || true; kill -KILL "$pid"
+  while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done ;;
 *) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
