@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - questions and commands about endpoints. */
 #include "changes.h"
-#include "db/db_page.h"
 #include "life/life.h"
+#include "page.h"
 #include "service.h"
-
-#include <inttypes.h>
 
 /* REQUEST(GetEndpoint), RESPONSE(GetEndpoint): the generated types. */
 #define REQUEST(method) const Modelbus__Deployment__V1__##method##Request
@@ -96,16 +94,13 @@ list_endpoints(void *arg, REQUEST(ListEndpoints) * request, RESPONSE(ListEndpoin
                struct rpc_call *call, struct err *err)
 {
     struct change change = change_of(arg, call);
-    const PageRequest *page = request->page;
     struct endpoint **endpoints;
     const char *after = "";
     int64_t limit;
     size_t count;
     bool more;
 
-    if (db_page_limit(page ? page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, page ? page->page_token : "", "ListEndpoints", &after, 1, &more,
-                       err) ||
+    if (page_read(call->arena, request->page, "ListEndpoints", &after, 1, &limit, err) ||
         store_list_endpoints(&change.store, after, limit, &endpoints, &count, &more, err))
         return err->code;
     response->endpoints = arena_alloc(call->arena, count * sizeof(Endpoint *));
@@ -115,7 +110,7 @@ list_endpoints(void *arg, REQUEST(ListEndpoints) * request, RESPONSE(ListEndpoin
     response->n_endpoints = count;
     if (more)
         response->next_page_token =
-            db_page_encode(call->arena, "ListEndpoints", &endpoints[count - 1]->name, 1);
+            page_next(call->arena, "ListEndpoints", endpoints[count - 1]->name);
     return ERR_OK;
 }
 
@@ -171,19 +166,15 @@ list_endpoint_history(void *arg, REQUEST(ListEndpointHistory) * request,
                       struct err *err)
 {
     struct change change = change_of(arg, call);
-    const PageRequest *page = request->page;
     const char *list = arena_printf(call->arena, "ListEndpointHistory %s", request->name);
     struct history_entry *entries;
     struct endpoint *endpoint;
-    const char *key;
     int64_t limit, before = INT64_MAX;
     size_t count;
     bool more;
 
     if (deployment_check_name(request->name, err) ||
-        db_page_limit(page ? page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, page ? page->page_token : "", list, &key, 1, &more, err) ||
-        (more && db_page_int(key, &before, err)) ||
+        page_read_number(call->arena, request->page, list, &before, &limit, err) ||
         store_list_changes(&change.store, request->name, before, limit, &entries, &count, &more,
                            err))
         return err->code;
@@ -193,10 +184,9 @@ list_endpoint_history(void *arg, REQUEST(ListEndpointHistory) * request,
     for (size_t i = 0; i < count; i++)
         response->changes[i] = (EndpointChange *)entries[i].change;
     response->n_changes = count;
-    if (more) {
-        key = arena_printf(call->arena, "%" PRId64, entries[count - 1].change->generation);
-        response->next_page_token = db_page_encode(call->arena, list, &key, 1);
-    }
+    if (more)
+        response->next_page_token =
+            page_next_number(call->arena, list, entries[count - 1].change->generation);
     return ERR_OK;
 }
 

@@ -2,32 +2,28 @@
 /* store.c - all SQL of endpoints. */
 #include "store.h"
 
+#include "db/db_page.h"
+
 #include <string.h>
 
-/* NULL is an empty column. */
 static struct db_param
 packed(const struct store *store, const Target *target)
 {
-    size_t len = target ? modelbus__deployment__v1__target__get_packed_size(target) : 0;
-    uint8_t *bytes = arena_alloc(store->arena, len);
-
-    if (target)
-        modelbus__deployment__v1__target__pack(target, bytes);
-    return db_bytes(bytes, len);
+    return db_message(store->arena, target ? &target->base : NULL);
 }
 
+/* *target NULL: the column is empty. */
 static MUST_CHECK enum err_code
 unpack(const struct store *store, const struct db_result *result, size_t row, int col,
        Target **target, struct err *err)
 {
-    const uint8_t *bytes;
-    size_t len;
+    Target *found = db_unpack(result, row, col, &modelbus__deployment__v1__target__descriptor,
+                              store->arena, err);
 
-    db_bin(result, row, col, store->arena, &bytes, &len);
-    *target =
-        len ? modelbus__deployment__v1__target__unpack(arena_protobuf(store->arena), len, bytes)
-            : NULL;
-    return len && !*target ? err_set(err, ERR_INTERNAL, "column %d does not unpack", col) : ERR_OK;
+    if (!found)
+        return err->code;
+    *target = *found->model_name ? found : NULL;
+    return ERR_OK;
 }
 
 static void
@@ -41,20 +37,6 @@ read_names(const struct store *store, const struct db_result *result, int col, c
         list[i] = db_copy(result, i, col, store->arena);
     *names = list;
     *count = rows;
-}
-
-/* Rows of a page: a list asks for limit + 1, and its last column counts what was found before
- * the rows were cut at STORE_PAGE_BYTES. */
-static size_t
-page_rows(const struct db_result *result, int found_col, int64_t limit, bool *more)
-{
-    size_t rows = db_rows(result);
-
-    *more = false;
-    if (rows == 0)
-        return 0;
-    *more = db_i64(result, 0, found_col) > (int64_t)rows || (int64_t)rows > limit;
-    return (int64_t)rows > limit ? (size_t)limit : rows;
 }
 
 /* ---- what the registry has said ---- */
@@ -267,21 +249,18 @@ enum err_code
 store_list_endpoints(const struct store *store, const char *after, int64_t limit,
                      struct endpoint ***endpoints, size_t *count, bool *more, struct err *err)
 {
-    static const struct db_stmt stmt = {
-        ENDPOINT_COLUMNS
-        ", found FROM (SELECT p.*, count(*) OVER () AS found, sum(octet_length(target))"
-        " OVER (ORDER BY name ROWS UNBOUNDED PRECEDING) AS bytes FROM (SELECT * FROM endpoint"
-        " WHERE workspace = $1 AND name > $2 AND NOT deleted"
-        " ORDER BY name LIMIT $3::bigint + 1) p) e"
-        " WHERE bytes - octet_length(target) < $4 ORDER BY name"};
+    static const struct db_stmt stmt = {DB_PAGE_SELECT(
+        ENDPOINT_COLUMNS, "endpoint WHERE workspace = $1 AND name > $2 AND NOT deleted", "e",
+        "name", "octet_length(target)", "$3", "$4")};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,
                 DB_PARAMS(db_text(store->workspace), db_text(after), db_int(limit),
-                          db_int(STORE_PAGE_BYTES)),
+                          db_int(DB_PAGE_BYTES)),
                 &result, err))
         return err->code;
-    return read_endpoints(store, result, page_rows(result, 13, limit, more), endpoints, count, err);
+    return read_endpoints(store, result, db_page_rows(result, 13, limit, more), endpoints, count,
+                          err);
 }
 
 enum err_code
@@ -340,22 +319,19 @@ enum err_code
 store_list_changes(const struct store *store, const char *endpoint, int64_t before, int64_t limit,
                    struct history_entry **entries, size_t *count, bool *more, struct err *err)
 {
-    static const struct db_stmt stmt = {
-        "SELECT generation, target, reason, changed_by, changed_at_ms, outcome, detail,"
-        " rollback_before, found FROM (SELECT p.*, count(*) OVER () AS found,"
-        " sum(octet_length(target) + octet_length(detail))"
-        " OVER (ORDER BY generation DESC ROWS UNBOUNDED PRECEDING) AS bytes FROM ("
-        "SELECT * FROM endpoint_change WHERE workspace = $1 AND endpoint = $2 AND generation < $3"
-        " ORDER BY generation DESC LIMIT $4::bigint + 1) p) c"
-        " WHERE bytes - octet_length(target) - octet_length(detail) < $5 ORDER BY generation DESC"};
+    static const struct db_stmt stmt = {DB_PAGE_SELECT(
+        "SELECT generation, target, reason, changed_by, changed_at_ms, outcome, detail, "
+        "rollback_before",
+        "endpoint_change WHERE workspace = $1 AND endpoint = $2 AND generation < $3", "c",
+        "generation DESC", "octet_length(target) + octet_length(detail)", "$4", "$5")};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,
                 DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_int(before),
-                          db_int(limit), db_int(STORE_PAGE_BYTES)),
+                          db_int(limit), db_int(DB_PAGE_BYTES)),
                 &result, err))
         return err->code;
-    size_t rows = page_rows(result, 8, limit, more);
+    size_t rows = db_page_rows(result, 8, limit, more);
     struct history_entry *list = arena_alloc(store->arena, rows * sizeof(*list));
     for (size_t i = 0; i < rows; i++) {
         EndpointChange *change = arena_alloc(store->arena, sizeof(*change));

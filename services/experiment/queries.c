@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - questions and commands about experiments and runs. */
 #include "changes.h"
-#include "db/db_page.h"
 #include "life/life.h"
+#include "page.h"
 #include "service.h"
 
 #include <inttypes.h>
@@ -23,12 +23,6 @@ change_of(void *arg, struct rpc_call *call)
         .by = call->caller.subject,
         .now_ms = life_now_ms(),
     };
-}
-
-static const char *
-number_key(struct rpc_call *call, int64_t number)
-{
-    return arena_printf(call->arena, "%" PRId64, number);
 }
 
 /* ---- experiments ---- */
@@ -67,21 +61,18 @@ list_experiments(void *arg, REQUEST(ListExperiments) * request,
                  RESPONSE(ListExperiments) * response, struct rpc_call *call, struct err *err)
 {
     struct change change = change_of(arg, call);
-    const PageRequest *page = request->page;
     const char *after = "";
     int64_t limit;
     bool more;
 
-    if (db_page_limit(page ? page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, page ? page->page_token : "", "ListExperiments", &after, 1,
-                       &more, err) ||
+    if (page_read(call->arena, request->page, "ListExperiments", &after, 1, &limit, err) ||
         store_list_experiments(&change.store, after, limit, &response->experiments,
                                &response->n_experiments, &more, err))
         return err->code;
-    if (more) {
-        const char *last = response->experiments[response->n_experiments - 1]->name;
-        response->next_page_token = db_page_encode(call->arena, "ListExperiments", &last, 1);
-    }
+    if (more)
+        response->next_page_token =
+            page_next(call->arena, "ListExperiments",
+                      response->experiments[response->n_experiments - 1]->name);
     return ERR_OK;
 }
 
@@ -122,22 +113,20 @@ list_runs(void *arg, REQUEST(ListRuns) * request, RESPONSE(ListRuns) * response,
           struct rpc_call *call, struct err *err)
 {
     struct change change = change_of(arg, call);
-    const PageRequest *page = request->page;
     const char *list = arena_printf(call->arena, "ListRuns %s", request->experiment);
-    const char *keys[2] = {"", ""};
+    const char *keys[2] = {NULL, ""};
     int64_t limit, before_ms = INT64_MAX;
     bool more;
 
     if ((*request->experiment && value_check_name("experiment", request->experiment, err)) ||
-        db_page_limit(page ? page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, page ? page->page_token : "", list, keys, 2, &more, err) ||
-        (more && db_page_int(keys[0], &before_ms, err)) ||
+        page_read(call->arena, request->page, list, keys, 2, &limit, err) ||
+        (keys[0] && db_page_int(keys[0], &before_ms, err)) ||
         store_list_runs(&change.store, request->experiment, before_ms, keys[1], limit,
                         &response->runs, &response->n_runs, &more, err))
         return err->code;
     if (more) {
         const Run *last = response->runs[response->n_runs - 1];
-        keys[0] = number_key(call, last->started_at_ms);
+        keys[0] = arena_printf(call->arena, "%" PRId64, last->started_at_ms);
         keys[1] = last->run_id;
         response->next_page_token = db_page_encode(call->arena, list, keys, 2);
     }
@@ -176,8 +165,7 @@ get_metric_history(void *arg, REQUEST(GetMetricHistory) * request,
                    RESPONSE(GetMetricHistory) * response, struct rpc_call *call, struct err *err)
 {
     struct change change = change_of(arg, call);
-    const PageRequest *page = request->page;
-    const char *list, *key;
+    const char *list;
     int64_t limit, seq = 0;
     Run *run;
     bool more;
@@ -186,18 +174,14 @@ get_metric_history(void *arg, REQUEST(GetMetricHistory) * request,
         value_check_name("key", request->key, err))
         return err->code;
     list = arena_printf(call->arena, "GetMetricHistory %s %s", request->run_id, request->key);
-    if (db_page_limit(page ? page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, page ? page->page_token : "", list, &key, 1, &more, err) ||
-        (more && db_page_int(key, &seq, err)) ||
+    if (page_read_number(call->arena, request->page, list, &seq, &limit, err) ||
         store_metric_history(&change.store, request->run_id, request->key, seq, limit,
                              &response->metrics, &response->n_metrics, &seq, &more, err))
         return err->code;
     if (response->n_metrics == 0)
         return store_get_run(&change.store, request->run_id, &run, err);
-    if (more) {
-        key = number_key(call, seq);
-        response->next_page_token = db_page_encode(call->arena, list, &key, 1);
-    }
+    if (more)
+        response->next_page_token = page_next_number(call->arena, list, seq);
     return ERR_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "store.h"
 
 #include "buf/buf.h"
+#include "db/db_page.h"
 
 /* A statement that only writes: waits for the answer unless the store queues. */
 static MUST_CHECK enum err_code
@@ -12,30 +13,6 @@ put(const struct store *store, const struct db_stmt *stmt, const struct db_param
     if (store->queue)
         return db_queue(store->db, stmt, params, count, err);
     return db_exec(store->db, stmt, params, count, NULL, err);
-}
-
-static struct db_param
-packed(const struct store *store, const ProtobufCMessage *message)
-{
-    size_t len = protobuf_c_message_get_packed_size(message);
-    uint8_t *bytes = arena_alloc(store->arena, len);
-
-    protobuf_c_message_pack(message, bytes);
-    return db_bytes(bytes, len);
-}
-
-/* Rows of a page: a list asks for limit + 1, and its last column counts what was found before
- * the rows were cut at STORE_PAGE_BYTES. */
-static size_t
-page_rows(const struct db_result *result, int found_col, int64_t limit, bool *more)
-{
-    size_t rows = db_rows(result);
-
-    *more = false;
-    if (rows == 0)
-        return 0;
-    *more = db_i64(result, 0, found_col) > (int64_t)rows || (int64_t)rows > limit;
-    return (int64_t)rows > limit ? (size_t)limit : rows;
 }
 
 /* ---- experiments ---- */
@@ -64,7 +41,7 @@ store_add_experiment(const struct store *store, const Experiment *experiment, st
     tags.n_tags = experiment->n_tags;
     if (db_exec(store->db, &stmt,
                 DB_PARAMS(db_text(store->workspace), db_text(experiment->name),
-                          packed(store, &tags.base), db_int(experiment->created_at_ms)),
+                          db_message(store->arena, &tags.base), db_int(experiment->created_at_ms)),
                 &result, err))
         return err->code;
     if (db_affected(result) != 1)
@@ -76,15 +53,14 @@ static MUST_CHECK enum err_code
 read_experiment(const struct store *store, const struct db_result *result, size_t row,
                 Experiment **found, struct err *err)
 {
-    const uint8_t *bytes;
-    size_t len;
+    Experiment *experiment = db_unpack(
+        result, row, 1, &modelbus__experiment__v1__experiment__descriptor, store->arena, err);
 
-    db_bin(result, row, 1, store->arena, &bytes, &len);
-    *found = modelbus__experiment__v1__experiment__unpack(arena_protobuf(store->arena), len, bytes);
-    if (!*found)
-        return err_set(err, ERR_INTERNAL, "tags of an experiment do not unpack");
-    (*found)->name = db_copy(result, row, 0, store->arena);
-    (*found)->created_at_ms = db_i64(result, row, 2);
+    if (!experiment)
+        return err->code;
+    experiment->name = db_copy(result, row, 0, store->arena);
+    experiment->created_at_ms = db_i64(result, row, 2);
+    *found = experiment;
     return ERR_OK;
 }
 
@@ -108,21 +84,17 @@ enum err_code
 store_list_experiments(const struct store *store, const char *after, int64_t limit,
                        Experiment ***experiments, size_t *count, bool *more, struct err *err)
 {
-    static const struct db_stmt stmt = {
-        "SELECT name, tags, created_at_ms, found FROM ("
-        "SELECT p.*, count(*) OVER () AS found, sum(octet_length(tags))"
-        " OVER (ORDER BY name ROWS UNBOUNDED PRECEDING) AS bytes FROM ("
-        "SELECT * FROM experiment WHERE workspace = $1 AND name > $2"
-        " ORDER BY name LIMIT $3::bigint + 1) p) e"
-        " WHERE bytes - octet_length(tags) < $4 ORDER BY name"};
+    static const struct db_stmt stmt = {DB_PAGE_SELECT(
+        "SELECT name, tags, created_at_ms", "experiment WHERE workspace = $1 AND name > $2", "e",
+        "name", "octet_length(tags)", "$3", "$4")};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,
                 DB_PARAMS(db_text(store->workspace), db_text(after), db_int(limit),
-                          db_int(STORE_PAGE_BYTES)),
+                          db_int(DB_PAGE_BYTES)),
                 &result, err))
         return err->code;
-    size_t rows = page_rows(result, 3, limit, more);
+    size_t rows = db_page_rows(result, 3, limit, more);
     Experiment **list = arena_alloc(store->arena, rows * sizeof(*list));
     for (size_t i = 0; i < rows; i++)
         if (read_experiment(store, result, i, &list[i], err))
@@ -313,13 +285,11 @@ add_metrics_and_models(const struct store *store, Run **runs, size_t count, stru
     AttachedModel **model_list = arena_alloc(store->arena, db_rows(models) * sizeof(void *));
     for (size_t row = 0; row < db_rows(models); row++) {
         Run *run = runs[db_i64(models, row, 0) - 1];
-        const uint8_t *bytes;
-        size_t len;
-        db_bin(models, row, 2, store->arena, &bytes, &len);
-        model_list[row] = modelbus__experiment__v1__attached_model__unpack(
-            arena_protobuf(store->arena), len, bytes);
+        model_list[row] =
+            db_unpack(models, row, 2, &modelbus__experiment__v1__attached_model__descriptor,
+                      store->arena, err);
         if (!model_list[row])
-            return err_set(err, ERR_INTERNAL, "a model of run '%s' does not unpack", run->run_id);
+            return err_wrap(err, "run '%s'", run->run_id);
         if (run->n_models++ == 0)
             run->models = &model_list[row];
     }
@@ -346,12 +316,10 @@ store_get_run(const struct store *store, const char *run_id, Run **found, struct
 }
 
 #define LIST_RUNS(filter)                                                                          \
-    RUN_COLUMNS ", found FROM (SELECT p.*, count(*) OVER () AS found, sum(detail_bytes)"           \
-                " OVER (ORDER BY started_at_ms DESC, run_id DESC ROWS UNBOUNDED PRECEDING)"        \
-                " AS bytes FROM (SELECT * FROM run WHERE workspace = $1 AND " filter               \
-                " AND (started_at_ms, run_id) < ($3::bigint, $4::text)"                            \
-                " ORDER BY started_at_ms DESC, run_id DESC LIMIT $5::bigint + 1) p) r"             \
-                " WHERE bytes - detail_bytes < $6 ORDER BY started_at_ms DESC, run_id DESC"
+    DB_PAGE_SELECT(RUN_COLUMNS,                                                                    \
+                   "run WHERE workspace = $1 AND " filter                                          \
+                   " AND (started_at_ms, run_id) < ($3::bigint, $4::text)",                        \
+                   "r", "started_at_ms DESC, run_id DESC", "detail_bytes", "$5", "$6")
 
 enum err_code
 store_list_runs(const struct store *store, const char *experiment, int64_t before_ms,
@@ -364,10 +332,10 @@ store_list_runs(const struct store *store, const char *experiment, int64_t befor
 
     if (db_exec(store->db, *experiment ? &of_one : &of_all,
                 DB_PARAMS(db_text(store->workspace), db_text(experiment), db_int(before_ms),
-                          db_text(before_id), db_int(limit), db_int(STORE_PAGE_BYTES)),
+                          db_text(before_id), db_int(limit), db_int(DB_PAGE_BYTES)),
                 &result, err))
         return err->code;
-    size_t rows = page_rows(result, 8, limit, more);
+    size_t rows = db_page_rows(result, 8, limit, more);
     Run **list = arena_alloc(store->arena, rows * sizeof(*list));
     for (size_t i = 0; i < rows; i++)
         list[i] = read_run(store, result, i);
@@ -501,7 +469,7 @@ store_put_model(const struct store *store, const char *run_id, const AttachedMod
 
     return put(store, &stmt,
                DB_PARAMS(db_text(store->workspace), db_text(run_id), db_text(model->model_name),
-                         packed(store, &model->base)),
+                         db_message(store->arena, &model->base)),
                err);
 }
 

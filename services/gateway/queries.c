@@ -3,11 +3,10 @@
 #include "parts.h"
 
 #include "crypto/crypto.h"
-#include "db/db_page.h"
 #include "life/life.h"
 #include "modelbus/gateway/v1/queries.pb-c.h"
+#include "page.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,12 +165,9 @@ list_tokens(void *arg, REQUEST(ListTokens) * request, RESPONSE(ListTokens) * res
     struct token *rows;
     int64_t limit;
     size_t count;
-    bool more;
 
     (void)arg;
-    if (db_page_limit(request->page ? request->page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, request->page ? request->page->page_token : "", "ListTokens",
-                       &after, 1, &more, err) ||
+    if (page_read(call->arena, request->page, "ListTokens", &after, 1, &limit, err) ||
         store_list_tokens(call->db, call->caller.workspace, after, limit + 1, call->arena, &rows,
                           &count, err))
         return err->code;
@@ -180,8 +176,7 @@ list_tokens(void *arg, REQUEST(ListTokens) * request, RESPONSE(ListTokens) * res
     for (size_t i = 0; i < response->n_tokens; i++)
         response->tokens[i] = token_message(&rows[i], call->arena);
     if (count > (size_t)limit)
-        response->next_page_token =
-            db_page_encode(call->arena, "ListTokens", &rows[limit - 1].id, 1);
+        response->next_page_token = page_next(call->arena, "ListTokens", rows[limit - 1].id);
     return ERR_OK;
 }
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - questions and commands about models, versions and aliases. */
 #include "changes.h"
-#include "db/db_page.h"
 #include "life/life.h"
+#include "page.h"
 #include "service.h"
-
-#include <inttypes.h>
 
 /* REQUEST(GetModel), RESPONSE(GetModel): the generated types. */
 #define REQUEST(method) const Modelbus__Registry__V1__##method##Request
@@ -67,22 +65,19 @@ list_models(void *arg, REQUEST(ListModels) * request, RESPONSE(ListModels) * res
             struct rpc_call *call, struct err *err)
 {
     struct change change = change_of(arg, call);
-    const PageRequest *page = request->page;
     const char *list = arena_printf(call->arena, "ListModels %s", request->name_prefix);
     const char *after = "";
     int64_t limit;
     bool more;
 
     if (value_check_text("name_prefix", request->name_prefix, VALUE_MODEL_NAME_MAX, err) ||
-        db_page_limit(page ? page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, page ? page->page_token : "", list, &after, 1, &more, err) ||
+        page_read(call->arena, request->page, list, &after, 1, &limit, err) ||
         store_list_models(&change.store, request->name_prefix, after, limit, &response->models,
                           &response->n_models, &more, err))
         return err->code;
-    if (more) {
-        const char *last = response->models[response->n_models - 1]->name;
-        response->next_page_token = db_page_encode(call->arena, list, &last, 1);
-    }
+    if (more)
+        response->next_page_token =
+            page_next(call->arena, list, response->models[response->n_models - 1]->name);
     return ERR_OK;
 }
 
@@ -152,27 +147,21 @@ list_model_versions(void *arg, REQUEST(ListModelVersions) * request,
                     RESPONSE(ListModelVersions) * response, struct rpc_call *call, struct err *err)
 {
     struct change change = change_of(arg, call);
-    const PageRequest *page = request->page;
     const char *list = arena_printf(call->arena, "ListModelVersions %s", request->name);
-    const char *key;
     int64_t limit, before = INT64_MAX;
     Model *model;
     bool more;
 
     if (value_check_model_name(request->name, err) ||
-        db_page_limit(page ? page->page_size : 0, &limit, err) ||
-        db_page_decode(call->arena, page ? page->page_token : "", list, &key, 1, &more, err) ||
-        (more && db_page_int(key, &before, err)) ||
+        page_read_number(call->arena, request->page, list, &before, &limit, err) ||
         store_list_versions(&change.store, request->name, before, limit, &response->versions,
                             &response->n_versions, &more, err))
         return err->code;
     if (response->n_versions == 0)
         return store_get_model(&change.store, request->name, &model, err);
-    if (more) {
-        key = arena_printf(call->arena, "%" PRId64,
-                           response->versions[response->n_versions - 1]->version);
-        response->next_page_token = db_page_encode(call->arena, list, &key, 1);
-    }
+    if (more)
+        response->next_page_token = page_next_number(
+            call->arena, list, response->versions[response->n_versions - 1]->version);
     return ERR_OK;
 }
 

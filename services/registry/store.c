@@ -2,18 +2,10 @@
 /* store.c - all SQL of the registry. */
 #include "store.h"
 
+#include "db/db_page.h"
+
 #include <inttypes.h>
 #include <string.h>
-
-static struct db_param
-packed(const struct store *store, const ProtobufCMessage *message)
-{
-    size_t len = protobuf_c_message_get_packed_size(message);
-    uint8_t *bytes = arena_alloc(store->arena, len);
-
-    protobuf_c_message_pack(message, bytes);
-    return db_bytes(bytes, len);
-}
 
 static struct db_param
 packed_tags(const struct store *store, Tag *const *tags, size_t count)
@@ -22,41 +14,15 @@ packed_tags(const struct store *store, Tag *const *tags, size_t count)
 
     only.tags = (Tag **)tags;
     only.n_tags = count;
-    return packed(store, &only.base);
+    return db_message(store->arena, &only.base);
 }
 
-/* What packed() wrote into a column. */
-static MUST_CHECK enum err_code
+static ModelVersion *
 unpack(const struct store *store, const struct db_result *result, size_t row, int col,
-       ModelVersion **message, struct err *err)
+       struct err *err)
 {
-    const uint8_t *bytes;
-    size_t len;
-
-    db_bin(result, row, col, store->arena, &bytes, &len);
-    *message =
-        modelbus__registry__v1__model_version__unpack(arena_protobuf(store->arena), len, bytes);
-    return *message ? ERR_OK : err_set(err, ERR_INTERNAL, "column %d does not unpack", col);
-}
-
-/*
- * A page of rows, most of it in SQL: the innermost query finds limit + 1 rows, the middle one adds
- * up their sizes, the outer one stops at STORE_PAGE_BYTES. The last column counts the
- * rows that were found, so that a page knows whether there are more.
- */
-#define PAGE_HEAD "FROM (SELECT p.*, count(*) OVER () AS found, sum("
-#define PAGE_OVER(key) ") OVER (ORDER BY " key " ROWS UNBOUNDED PRECEDING) AS bytes FROM ("
-
-static size_t
-page_rows(const struct db_result *result, int found_col, int64_t limit, bool *more)
-{
-    size_t rows = db_rows(result);
-
-    *more = false;
-    if (rows == 0)
-        return 0;
-    *more = db_i64(result, 0, found_col) > (int64_t)rows || (int64_t)rows > limit;
-    return (int64_t)rows > limit ? (size_t)limit : rows;
+    return db_unpack(result, row, col, &modelbus__registry__v1__model_version__descriptor,
+                     store->arena, err);
 }
 
 /* ---- versions ---- */
@@ -85,7 +51,7 @@ store_add_version(const struct store *store, const ModelVersion *version, int64_
                 DB_PARAMS(db_text(store->workspace), db_text(version->name),
                           db_text(version->run_id), db_text(version->description),
                           packed_tags(store, version->tags, version->n_tags),
-                          packed(store, &detail.base), db_int(version->created_at_ms),
+                          db_message(store->arena, &detail.base), db_int(version->created_at_ms),
                           db_text(version->created_by)),
                 &result, err))
         return err->code;
@@ -120,9 +86,10 @@ static MUST_CHECK enum err_code
 read_version(const struct store *store, const char *name, const struct db_result *result,
              size_t row, ModelVersion **found, struct err *err)
 {
-    ModelVersion *version, *tags;
+    ModelVersion *version = unpack(store, result, row, 5, err);
+    const ModelVersion *tags = version ? unpack(store, result, row, 4, err) : NULL;
 
-    if (unpack(store, result, row, 5, &version, err) || unpack(store, result, row, 4, &tags, err))
+    if (!tags)
         return err->code;
     version->name = arena_strdup(store->arena, name);
     version->version = db_i64(result, row, 0);
@@ -169,20 +136,17 @@ enum err_code
 store_list_versions(const struct store *store, const char *name, int64_t before, int64_t limit,
                     ModelVersion ***versions, size_t *count, bool *more, struct err *err)
 {
-    static const struct db_stmt stmt = {
-        VERSION_COLUMNS ", found " PAGE_HEAD "octet_length(detail) + octet_length(tags)" PAGE_OVER(
-            "version DESC") "SELECT * FROM version WHERE workspace = $1 AND name = $2"
-                            " AND version < $3 ORDER BY version DESC LIMIT $4::bigint + 1) p) v"
-                            " WHERE bytes - octet_length(detail) - octet_length(tags) < $5"
-                            " ORDER BY v.version DESC"};
+    static const struct db_stmt stmt = {DB_PAGE_SELECT(
+        VERSION_COLUMNS, "version WHERE workspace = $1 AND name = $2 AND version < $3", "v",
+        "version DESC", "octet_length(detail) + octet_length(tags)", "$4", "$5")};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,
                 DB_PARAMS(db_text(store->workspace), db_text(name), db_int(before), db_int(limit),
-                          db_int(STORE_PAGE_BYTES)),
+                          db_int(DB_PAGE_BYTES)),
                 &result, err))
         return err->code;
-    size_t rows = page_rows(result, 10, limit, more);
+    size_t rows = db_page_rows(result, 10, limit, more);
     ModelVersion **list = arena_alloc(store->arena, rows * sizeof(*list));
     for (size_t i = 0; i < rows; i++)
         if (read_version(store, name, result, i, &list[i], err))
@@ -300,10 +264,10 @@ read_models(const struct store *store, const struct db_result *result, Model **m
 {
     for (size_t i = 0; i < count; i++) {
         Model *model = models[i] = arena_alloc(store->arena, sizeof(*model));
-        ModelVersion *tags;
-        modelbus__registry__v1__model__init(model);
-        if (unpack(store, result, i, 2, &tags, err))
+        const ModelVersion *tags = unpack(store, result, i, 2, err);
+        if (!tags)
             return err->code;
+        modelbus__registry__v1__model__init(model);
         model->name = db_copy(result, i, 0, store->arena);
         model->description = db_copy(result, i, 1, store->arena);
         model->tags = tags->tags;
@@ -375,21 +339,18 @@ store_list_models(const struct store *store, const char *prefix, const char *aft
 {
     /* The bounds make it a range of the primary key; the last character is above any other. */
     static const struct db_stmt stmt = {
-        MODEL_COLUMNS
-        ", found " PAGE_HEAD "octet_length(description) + octet_length(tags)" PAGE_OVER(
-            "name") "SELECT * FROM model WHERE workspace = $1 AND name > $2 AND name >= $3 AND "
-                    "name < $3 || chr(1114111)"
-                    " AND starts_with(name, $3) ORDER BY name LIMIT $4::bigint + 1) p) m"
-                    " WHERE bytes - octet_length(description) - octet_length(tags) < $5 ORDER BY "
-                    "m.name"};
+        DB_PAGE_SELECT(MODEL_COLUMNS,
+                       "model WHERE workspace = $1 AND name > $2 AND name >= $3 AND name < $3 || "
+                       "chr(1114111) AND starts_with(name, $3)",
+                       "m", "name", "octet_length(description) + octet_length(tags)", "$4", "$5")};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,
                 DB_PARAMS(db_text(store->workspace), db_text(after), db_text(prefix), db_int(limit),
-                          db_int(STORE_PAGE_BYTES)),
+                          db_int(DB_PAGE_BYTES)),
                 &result, err))
         return err->code;
-    size_t rows = page_rows(result, 6, limit, more);
+    size_t rows = db_page_rows(result, 6, limit, more);
     Model **list = arena_alloc(store->arena, rows * sizeof(*list));
     if (read_models(store, result, list, rows, err) || add_aliases(store, list, rows, err))
         return err->code;

@@ -12,9 +12,6 @@
 #include "db/db.h"
 #include "registry.h"
 
-/* A page of a list ends after this many bytes of rows, so that a reply fits an rpc message. */
-#define STORE_PAGE_BYTES (2 << 20)
-
 /* Where the calls work. */
 struct store {
     struct db_conn *db;

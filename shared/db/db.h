@@ -108,6 +108,8 @@ struct db_param {
 
 struct db_param db_text(const char *s);                 /* NULL: SQL NULL */
 struct db_param db_bytes(const void *data, size_t len); /* bytea; empty is not NULL */
+/* A message as bytea, packed in arena; NULL is an empty column. db_unpack() reads it. */
+struct db_param db_message(struct arena *arena, const ProtobufCMessage *message);
 struct db_param db_int(int64_t i);
 struct db_param db_double(double d);
 struct db_param db_bool(bool b);
@@ -160,6 +162,11 @@ char *db_copy(const struct db_result *result, size_t row, int col, struct arena 
 /* Decoded bytea in arena; empty when NULL. Aborts when the column is not bytea. */
 void db_bin(const struct db_result *result, size_t row, int col, struct arena *arena,
             const uint8_t **data, size_t *len);
+/* What db_message() wrote, a message of that type in arena; without any field when the column is empty or
+ * NULL. NULL and ERR_INTERNAL: not such a message. */
+MUST_CHECK void *db_unpack(const struct db_result *result, size_t row, int col,
+                           const ProtobufCMessageDescriptor *type, struct arena *arena,
+                           struct err *err);
 
 /* Session advisory locks, by 64-bit key; db_lock_key() hashes a name. They end with
  * the connection (also on kill -9 of its holder). */

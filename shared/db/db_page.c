@@ -82,3 +82,12 @@ db_page_int(const char *key, int64_t *value, struct err *err)
     *value = n;
     return ERR_OK;
 }
+
+size_t
+db_page_rows(const struct db_result *result, int found, int64_t limit, bool *more)
+{
+    int64_t rows = (int64_t)db_rows(result);
+
+    *more = rows > 0 && (rows > limit || db_i64(result, 0, found) > rows);
+    return (size_t)(rows > limit ? limit : rows);
+}

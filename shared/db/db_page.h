@@ -11,17 +11,20 @@
  *     if (db_page_limit(page_size, &limit, err) ||
  *         db_page_decode(arena, token, "ListModels", after, 1, &more, err))
  *         return err->code;
- *     … WHERE name > $2 ORDER BY name LIMIT $3 …   with more ? after[0] : ""
- *     … ask for limit + 1 rows; if they came: db_page_encode(arena, "ListModels", last, 1)
+ *     … DB_PAGE_SELECT(…) with more ? after[0] : "" …
+ *     … rows = db_page_rows(result, col, limit, &more) …
+ *     … if more: db_page_encode(arena, "ListModels", last, 1)
  */
 #pragma once
 
 #include "arena/arena.h"
+#include "db/db.h"
 
 #define DB_PAGE_DEFAULT 100
 #define DB_PAGE_MAX 1000
 #define DB_PAGE_KEYS_MAX 4
-#define DB_PAGE_TOKEN_MAX 4096 /* characters; keys and name of the list: half of it */
+#define DB_PAGE_TOKEN_MAX 4096  /* characters; keys and name of the list: half of it */
+#define DB_PAGE_BYTES (2 << 20) /* of the rows of a page, so that a reply fits an rpc message */
 
 /* Rows wanted: 0 is DB_PAGE_DEFAULT; more than DB_PAGE_MAX is ERR_INVALID. */
 MUST_CHECK enum err_code db_page_limit(uint32_t page_size, int64_t *limit, struct err *err);
@@ -38,3 +41,26 @@ MUST_CHECK enum err_code db_page_decode(struct arena *arena, const char *token, 
 
 /* A key that is a number. ERR_INVALID. */
 MUST_CHECK enum err_code db_page_int(const char *key, int64_t *value, struct err *err);
+
+/*
+ * The SQL of a page that ends after limit rows or after max bytes of them, whichever comes first, but
+ * has one row at least. The innermost query finds limit + 1 rows, the middle one adds up their sizes, the
+ * outer one stops. All arguments are string literals:
+ *     columns  "SELECT …" of the outer query; the column after them counts the rows found
+ *     from     table and conditions of the innermost query, which takes whole rows
+ *     alias    of the rows in the outer query
+ *     key      the order; "name", "version DESC"
+ *     size     of a row, bytes; from its columns
+ *     limit, max  their parameters: "$3"; DB_PAGE_BYTES goes with max
+ * db_page_rows() reads how many rows of the result are the page's.
+ */
+#define DB_PAGE_SELECT(columns, from, alias, key, size, limit, max)                                \
+    columns ", found FROM (SELECT p.*, count(*) OVER () AS found, sum(" size                       \
+            ") OVER (ORDER BY " key                                                                \
+            " ROWS UNBOUNDED PRECEDING) AS bytes FROM (SELECT * FROM " from " ORDER BY " key       \
+            " LIMIT " limit "::bigint + 1) p) " alias " WHERE bytes - (" size ") < " max           \
+            " ORDER BY " key
+
+/* Rows of the page in the result of a DB_PAGE_SELECT, whose column `found` counts those found; *more:
+ * there are others after them. */
+size_t db_page_rows(const struct db_result *result, int found, int64_t limit, bool *more);

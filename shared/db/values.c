@@ -21,6 +21,17 @@ db_bytes(const void *data, size_t len)
 }
 
 struct db_param
+db_message(struct arena *arena, const ProtobufCMessage *message)
+{
+    size_t len = message ? protobuf_c_message_get_packed_size(message) : 0;
+    uint8_t *bytes = arena_alloc(arena, len);
+
+    if (message)
+        protobuf_c_message_pack(message, bytes);
+    return db_bytes(bytes, len);
+}
+
+struct db_param
 db_int(int64_t i)
 {
     return (struct db_param){.kind = DB_KIND_INT, .value.i = i};
@@ -190,4 +201,18 @@ db_bin(const struct db_result *result, size_t row, int col, struct arena *arena,
         abort();
     *data = out;
     *len = bytes;
+}
+
+void *
+db_unpack(const struct db_result *result, size_t row, int col,
+          const ProtobufCMessageDescriptor *type, struct arena *arena, struct err *err)
+{
+    const uint8_t *bytes;
+    size_t len;
+
+    db_bin(result, row, col, arena, &bytes, &len);
+    ProtobufCMessage *message = ARENA_UNPACK(arena, type, len, bytes);
+    if (!message)
+        err_set(err, ERR_INTERNAL, "column %d does not unpack as %s", col, type->name);
+    return message;
 }
