@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* changes.c - changes of endpoints with the events that they cause. */
 #include "changes.h"
+#include "service.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static MUST_CHECK enum err_code
-say(const struct change *change, const ProtobufCMessage *event, struct err *err)
+int64_t
+change_pods_since(const struct change *change)
 {
-    return outbox_publish(change->outbox, change->store.db, change->store.workspace, event, err);
+    const struct deployment_settings *settings = change->service->spec->config_target;
+
+    return change->now_ms - __atomic_load_n(&settings->pod_timeout_s, __ATOMIC_RELAXED) * 1000;
 }
 
 enum err_code
@@ -51,8 +54,7 @@ deploy(const struct change *change, struct endpoint *endpoint, Target *target, c
     if (store_update_endpoint(&change->store, endpoint, err) ||
         store_add_change(&change->store, endpoint->name, &entry,
                          rollback_before ? rollback_before : entry.generation, err) ||
-        store_forget_pods(&change->store, endpoint->name, change->now_ms - change->pod_timeout_ms,
-                          err))
+        store_forget_pods(&change->store, endpoint->name, change_pods_since(change), err))
         return err->code;
     event.endpoint = (char *)endpoint->name;
     event.generation = endpoint->generation;
@@ -60,7 +62,7 @@ deploy(const struct change *change, struct endpoint *endpoint, Target *target, c
     event.reason = (char *)reason;
     event.deployed_by = (char *)change->by;
     event.deployed_at_ms = change->now_ms;
-    if (say(change, &event.base, err))
+    if (change_say(change, &event.base, err))
         return err->code;
     return change_say_state(change->outbox, change->store.db, change->store.workspace, endpoint,
                             err);
@@ -160,7 +162,7 @@ change_delete(const struct change *change, const char *name, struct err *err)
     event.generation = endpoint->generation;
     event.deleted_by = (char *)change->by;
     event.deleted_at_ms = change->now_ms;
-    if (say(change, &event.base, err))
+    if (change_say(change, &event.base, err))
         return err->code;
     return change_say_state(change->outbox, change->store.db, change->store.workspace, endpoint,
                             err);
@@ -222,7 +224,7 @@ change_rollback(const struct change *change, const char *name, int64_t to_versio
     event.reason = (char *)reason;
     event.requested_by = (char *)change->by;
     event.rolled_back_at_ms = change->now_ms;
-    return say(change, &event.base, err);
+    return change_say(change, &event.base, err);
 }
 
 /* ---- what the registry says ---- */
@@ -333,8 +335,7 @@ change_pod_report(const struct change *change, const char *name, PodState *pod, 
     if (!endpoint->target || pod->version != endpoint->target->version)
         pod->loaded = pod->generation < endpoint->generation && pod->loaded;
     if (store_put_pod(&change->store, name, pod, err) ||
-        store_list_pods(&change->store, name, change->now_ms - change->pod_timeout_ms, &pods,
-                        &count, err))
+        store_list_pods(&change->store, name, change_pods_since(change), &pods, &count, err))
         return err->code;
     if (pod->generation < endpoint->generation)
         return ERR_OK;

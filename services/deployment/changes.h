@@ -9,9 +9,6 @@
  */
 #pragma once
 
-#include "consumer.h"
-#include "outbox.h"
-#include "rpc/rpc.h"
 #include "store.h"
 
 #include "modelbus/registry/v1/events.pb-c.h"
@@ -20,13 +17,8 @@ struct deployment_settings {
     int64_t pod_timeout_s; /* a pod not heard of for this long is left out */
 };
 
-struct change {
-    struct store store;
-    struct outbox *outbox;
-    const char *by; /* who asks: the caller's subject or the event's source */
-    int64_t now_ms; /* Unix epoch */
-    int64_t pod_timeout_ms;
-};
+/* Pods not heard of since then (Unix epoch, ms) are left out. */
+int64_t change_pods_since(const struct change *change);
 
 /* What an endpoint is bound to, checked by deployment_check_binding(). */
 struct binding {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events.c - what the deployment service hears, and the state topic written again. */
 #include "changes.h"
-#include "life/life.h"
-#include "service.h"
 
 #include "modelbus/serving/v1/events.pb-c.h"
 
@@ -11,28 +9,13 @@
 
 #define REPUBLISH_PAGE 200
 
-static struct change
-change_of(void *arg, struct event_context *context)
-{
-    const struct service *service = arg;
-    const struct deployment_settings *settings = service->spec->config_target;
-
-    return (struct change){
-        .store = {.db = context->db, .workspace = context->workspace, .arena = context->arena},
-        .outbox = context->outbox,
-        .by = context->envelope->source,
-        .now_ms = life_now_ms(),
-        .pod_timeout_ms = __atomic_load_n(&settings->pod_timeout_s, __ATOMIC_RELAXED) * 1000,
-    };
-}
-
 /* ---- the registry ---- */
 
 static enum err_code
 on_model_registered(void *arg, const Modelbus__Registry__V1__ModelRegistered *event,
                     struct event_context *context, struct err *err)
 {
-    struct change change = change_of(arg, context);
+    struct change change = change_of_event(arg, context);
     Target target = MODELBUS__DEPLOYMENT__V1__TARGET__INIT;
 
     if (value_check_model_name(event->model_name, err) ||
@@ -53,7 +36,7 @@ static enum err_code
 on_alias_moved(void *arg, const Modelbus__Registry__V1__AliasMoved *event,
                struct event_context *context, struct err *err)
 {
-    struct change change = change_of(arg, context);
+    struct change change = change_of_event(arg, context);
 
     if (value_check_model_name(event->model_name, err) || value_check_alias(event->alias, err) ||
         value_check_artifact("artifact", event->artifact, event->version != 0, err))
@@ -84,7 +67,7 @@ static enum err_code
 on_model_loaded(void *arg, const Modelbus__Serving__V1__ModelLoaded *event,
                 struct event_context *context, struct err *err)
 {
-    struct change change = change_of(arg, context);
+    struct change change = change_of_event(arg, context);
     PodState pod = MODELBUS__DEPLOYMENT__V1__POD_STATE__INIT;
 
     if (check_pod(event->endpoint, event->pod, err) ||
@@ -105,7 +88,7 @@ static enum err_code
 on_model_load_failed(void *arg, const Modelbus__Serving__V1__ModelLoadFailed *event,
                      struct event_context *context, struct err *err)
 {
-    struct change change = change_of(arg, context);
+    struct change change = change_of_event(arg, context);
     PodState pod = MODELBUS__DEPLOYMENT__V1__POD_STATE__INIT;
 
     if (check_pod(event->endpoint, event->pod, err) ||
@@ -129,7 +112,7 @@ static enum err_code
 on_serving_stats(void *arg, const Modelbus__Serving__V1__ServingStats *event,
                  struct event_context *context, struct err *err)
 {
-    struct change change = change_of(arg, context);
+    struct change change = change_of_event(arg, context);
 
     if (check_pod(event->endpoint, event->pod, err))
         return err->code;

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - questions and commands about endpoints. */
 #include "changes.h"
-#include "life/life.h"
 #include "page.h"
-#include "service.h"
 
 /* REQUEST(GetEndpoint), RESPONSE(GetEndpoint): the generated types. */
 #define REQUEST(method) const Modelbus__Deployment__V1__##method##Request
 #define RESPONSE(method) Modelbus__Deployment__V1__##method##Response
-
-/* The workspace comes from the verified caller, never from a message. */
-static struct change
-change_of(void *arg, struct rpc_call *call)
-{
-    const struct service *service = arg;
-    const struct deployment_settings *settings = service->spec->config_target;
-
-    return (struct change){
-        .store = {.db = call->db, .workspace = call->caller.workspace, .arena = call->arena},
-        .outbox = service->outbox,
-        .by = call->caller.subject,
-        .now_ms = life_now_ms(),
-        .pod_timeout_ms = __atomic_load_n(&settings->pod_timeout_s, __ATOMIC_RELAXED) * 1000,
-    };
-}
 
 static MUST_CHECK enum err_code
 describe(const struct change *change, const struct endpoint *endpoint, Endpoint **message,
@@ -33,8 +15,8 @@ describe(const struct change *change, const struct endpoint *endpoint, Endpoint 
     const char *detail;
 
     modelbus__deployment__v1__endpoint__init(m);
-    if (store_list_pods(&change->store, endpoint->name, change->now_ms - change->pod_timeout_ms,
-                        &m->pods, &m->n_pods, err))
+    if (store_list_pods(&change->store, endpoint->name, change_pods_since(change), &m->pods,
+                        &m->n_pods, err))
         return err->code;
     m->name = (char *)endpoint->name;
     m->model_name = (char *)endpoint->model_name;
@@ -68,7 +50,7 @@ static enum err_code
 create_endpoint(void *arg, REQUEST(CreateEndpoint) * request, RESPONSE(CreateEndpoint) * response,
                 struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     struct binding binding = {request->model_name, request->alias, request->version};
 
     if (deployment_check_name(request->name, err) ||
@@ -82,7 +64,7 @@ static enum err_code
 get_endpoint(void *arg, REQUEST(GetEndpoint) * request, RESPONSE(GetEndpoint) * response,
              struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (deployment_check_name(request->name, err))
         return err->code;
@@ -93,7 +75,7 @@ static enum err_code
 list_endpoints(void *arg, REQUEST(ListEndpoints) * request, RESPONSE(ListEndpoints) * response,
                struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     struct endpoint **endpoints;
     const char *after = "";
     int64_t limit;
@@ -118,7 +100,7 @@ static enum err_code
 update_endpoint(void *arg, REQUEST(UpdateEndpoint) * request, RESPONSE(UpdateEndpoint) * response,
                 struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     bool rename = *request->model_name;
     struct binding binding = {rename ? request->model_name : NULL, request->alias,
                               request->version};
@@ -135,7 +117,7 @@ static enum err_code
 delete_endpoint(void *arg, REQUEST(DeleteEndpoint) * request, RESPONSE(DeleteEndpoint) * response,
                 struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     (void)response;
     if (deployment_check_name(request->name, err))
@@ -147,7 +129,7 @@ static enum err_code
 rollback_endpoint(void *arg, REQUEST(RollbackEndpoint) * request,
                   RESPONSE(RollbackEndpoint) * response, struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (deployment_check_name(request->name, err) ||
         value_check_text("reason", request->reason, VALUE_TEXT_MAX, err))
@@ -165,7 +147,7 @@ list_endpoint_history(void *arg, REQUEST(ListEndpointHistory) * request,
                       RESPONSE(ListEndpointHistory) * response, struct rpc_call *call,
                       struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     const char *list = arena_printf(call->arena, "ListEndpointHistory %s", request->name);
     struct history_entry *entries;
     struct endpoint *endpoint;

@@ -9,15 +9,8 @@
  */
 #pragma once
 
-#include "db/db.h"
+#include "change.h"
 #include "deployment.h"
-
-/* Where the calls work. */
-struct store {
-    struct db_conn *db;
-    const char *workspace;
-    struct arena *arena;
-};
 
 /* ---- what the registry has said ---- */
 

@@ -4,12 +4,6 @@
 
 #include "crypto/crypto.h"
 
-static MUST_CHECK enum err_code
-say(const struct change *change, const ProtobufCMessage *event, struct err *err)
-{
-    return outbox_publish(change->outbox, change->store.db, change->store.workspace, event, err);
-}
-
 /* The table's check names a constraint; people need the bound. */
 static MUST_CHECK enum err_code
 measure(const struct change *change, const char *run_id, bool changed, struct err *err)
@@ -48,7 +42,7 @@ change_start_run(const struct change *change, Run *run, struct err *err)
     event.run_name = run->run_name;
     event.started_at_ms = run->started_at_ms;
     event.started_by = run->started_by;
-    return say(change, &event.base, err);
+    return change_say(change, &event.base, err);
 }
 
 enum err_code
@@ -111,7 +105,7 @@ say_trained(const struct change *change, const Run *run, const AttachedModel *mo
     event.trained_by = run->started_by;
     event.description = model->description;
     event.experiment = run->experiment;
-    return say(change, &event.base, err);
+    return change_say(change, &event.base, err);
 }
 
 enum err_code
@@ -132,7 +126,7 @@ change_finish_run(const struct change *change, const char *run_id, RunStatus sta
     event.experiment = run->experiment;
     event.status = (char *)experiment_status_name(status);
     event.finished_at_ms = change->now_ms;
-    if (say(change, &event.base, err))
+    if (change_say(change, &event.base, err))
         return err->code;
     for (size_t i = 0; status == RUN_STATUS(FINISHED) && i < run->n_models; i++)
         if (say_trained(change, run, run->models[i], err))

@@ -8,19 +8,9 @@
  */
 #pragma once
 
-#include "consumer.h"
-#include "outbox.h"
-#include "rpc/rpc.h"
 #include "store.h"
 
 #define EXPERIMENT_SOURCE "/modelbus/experiment" /* of the events that we say */
-
-struct change {
-    struct store store;
-    struct outbox *outbox;
-    const char *by; /* who asks: the caller's subject or the event's source */
-    int64_t now_ms; /* Unix epoch */
-};
 
 /* Start a run (experiment, run_name, run_id, params, tags; an empty run_id becomes a new UUID),
  * creating its experiment when it is not there. Says RunStarted. ERR_EXISTS. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events.c - what the experiment service hears. */
 #include "changes.h"
-#include "life/life.h"
 
 #include <string.h>
 
@@ -11,18 +10,10 @@ on_model_trained(void *arg, const ModelTrained *event, struct event_context *con
                  struct err *err)
 {
     const struct event_envelope *envelope = context->envelope;
-    struct change change = {
-        .store = {.db = context->db,
-                  .workspace = context->workspace,
-                  .arena = context->arena,
-                  .queue = true},
-        .outbox = context->outbox,
-        .by = envelope->source,
-        .now_ms = life_now_ms(),
-    };
+    struct change change = change_of_event(arg, context);
     char run_id[37];
 
-    (void)arg;
+    change.store.queue = true;
     if (strcmp(envelope->source, EXPERIMENT_SOURCE) == 0)
         return ERR_OK;
     experiment_run_id_of_event(envelope->source, envelope->id, run_id);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - questions and commands about experiments and runs. */
 #include "changes.h"
-#include "life/life.h"
 #include "page.h"
-#include "service.h"
 
 #include <inttypes.h>
 
@@ -11,27 +9,13 @@
 #define REQUEST(method) const Modelbus__Experiment__V1__##method##Request
 #define RESPONSE(method) Modelbus__Experiment__V1__##method##Response
 
-/* The workspace comes from the verified caller, never from a message. */
-static struct change
-change_of(void *arg, struct rpc_call *call)
-{
-    const struct service *service = arg;
-
-    return (struct change){
-        .store = {.db = call->db, .workspace = call->caller.workspace, .arena = call->arena},
-        .outbox = service->outbox,
-        .by = call->caller.subject,
-        .now_ms = life_now_ms(),
-    };
-}
-
 /* ---- experiments ---- */
 
 static enum err_code
 create_experiment(void *arg, REQUEST(CreateExperiment) * request,
                   RESPONSE(CreateExperiment) * response, struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     Experiment experiment = MODELBUS__EXPERIMENT__V1__EXPERIMENT__INIT;
 
     experiment.name = request->name;
@@ -49,7 +33,7 @@ static enum err_code
 get_experiment(void *arg, REQUEST(GetExperiment) * request, RESPONSE(GetExperiment) * response,
                struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (value_check_name("experiment", request->name, err))
         return err->code;
@@ -60,7 +44,7 @@ static enum err_code
 list_experiments(void *arg, REQUEST(ListExperiments) * request,
                  RESPONSE(ListExperiments) * response, struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     const char *after = "";
     int64_t limit;
     bool more;
@@ -82,7 +66,7 @@ static enum err_code
 create_run(void *arg, REQUEST(CreateRun) * request, RESPONSE(CreateRun) * response,
            struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     Run run = MODELBUS__EXPERIMENT__V1__RUN__INIT;
 
     run.experiment = *request->experiment ? request->experiment : (char *)EXPERIMENT_DEFAULT;
@@ -101,7 +85,7 @@ static enum err_code
 get_run(void *arg, REQUEST(GetRun) * request, RESPONSE(GetRun) * response, struct rpc_call *call,
         struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (value_check_name("run_id", request->run_id, err))
         return err->code;
@@ -112,7 +96,7 @@ static enum err_code
 list_runs(void *arg, REQUEST(ListRuns) * request, RESPONSE(ListRuns) * response,
           struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     const char *list = arena_printf(call->arena, "ListRuns %s", request->experiment);
     const char *keys[2] = {NULL, ""};
     int64_t limit, before_ms = INT64_MAX;
@@ -137,7 +121,7 @@ static enum err_code
 finish_run(void *arg, REQUEST(FinishRun) * request, RESPONSE(FinishRun) * response,
            struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (value_check_name("run_id", request->run_id, err) ||
         change_finish_run(&change, request->run_id, request->status, request->expected_revision,
@@ -152,7 +136,7 @@ static enum err_code
 log_batch(void *arg, REQUEST(LogBatch) * request, RESPONSE(LogBatch) * response,
           struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     (void)response;
     if (value_check_name("run_id", request->run_id, err))
@@ -164,7 +148,7 @@ static enum err_code
 get_metric_history(void *arg, REQUEST(GetMetricHistory) * request,
                    RESPONSE(GetMetricHistory) * response, struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     const char *list;
     int64_t limit, seq = 0;
     Run *run;
@@ -189,7 +173,7 @@ static enum err_code
 attach_model(void *arg, REQUEST(AttachModel) * request, RESPONSE(AttachModel) * response,
              struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (value_check_name("run_id", request->run_id, err) ||
         change_attach(&change, request->run_id, request->model, err))

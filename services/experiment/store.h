@@ -6,21 +6,12 @@
  * caller's connection, and in its transaction when it has one; every statement is bound to
  * the workspace. Messages that are filled live in the arena. Nothing here logs. Errors
  * are those of db.h, and ERR_NOT_FOUND with a sentence where it says so.
+ * [queue]: sent without waiting in handlers of events (struct store, change.h).
  */
 #pragma once
 
-#include "db/db.h"
+#include "change.h"
 #include "experiment.h"
-
-/* Where the calls work. */
-struct store {
-    struct db_conn *db;
-    const char *workspace;
-    struct arena *arena;
-    /* Calls marked [queue] are sent without waiting for the answer (db_queue()), for handlers of
-     * events: their errors show later in the transaction. */
-    bool queue;
-};
 
 /* ---- experiments ---- */
 

@@ -5,12 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static MUST_CHECK enum err_code
-say(const struct change *change, const ProtobufCMessage *event, struct err *err)
-{
-    return outbox_publish(change->outbox, change->store.db, change->store.workspace, event, err);
-}
-
 enum err_code
 change_register(const struct change *change, ModelVersion *version, struct err *err)
 {
@@ -36,7 +30,7 @@ change_register(const struct change *change, ModelVersion *version, struct err *
     event.reference_sample = version->reference_sample;
     event.registered_at_ms = version->created_at_ms;
     event.registered_by = version->created_by;
-    return say(change, &event.base, err);
+    return change_say(change, &event.base, err);
 }
 
 static MUST_CHECK enum err_code
@@ -55,7 +49,7 @@ put_stage(const struct change *change, const char *name, int64_t version, Stage 
     event.to_stage = (char *)registry_stage_name(to);
     event.changed_by = (char *)change->by;
     event.changed_at_ms = change->now_ms;
-    return say(change, &event.base, err);
+    return change_say(change, &event.base, err);
 }
 
 /* Production follows the champion: the old one is archived before the new one enters. */
@@ -101,7 +95,7 @@ move_alias(const struct change *change, const struct alias_move *move, const Ali
     event.moved_at_ms = moved->moved_at_ms;
     event.artifact = target ? target->artifact : NULL;
     event.reason = (char *)move->reason;
-    if (say(change, &event.base, err))
+    if (change_say(change, &event.base, err))
         return err->code;
     return strcmp(move->alias, REGISTRY_CHAMPION) == 0
                ? follow_champion(change, move->name, target, err)
@@ -175,5 +169,5 @@ change_delete_version(const struct change *change, const char *name, int64_t ver
     event.version = version;
     event.deleted_by = (char *)change->by;
     event.deleted_at_ms = change->now_ms;
-    return say(change, &event.base, err);
+    return change_say(change, &event.base, err);
 }

@@ -8,16 +8,7 @@
  */
 #pragma once
 
-#include "consumer.h"
-#include "rpc/rpc.h"
 #include "store.h"
-
-struct change {
-    struct store store;
-    struct outbox *outbox;
-    const char *by; /* who asks: the caller's subject or the event's source */
-    int64_t now_ms; /* Unix epoch */
-};
 
 /* Register version (see registry_check_version()) under the next number; fills version, stage, revision,
  * created_at_ms and created_by. Says ModelRegistered. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events.c - what the registry hears. */
 #include "changes.h"
-#include "life/life.h"
 
 #include "modelbus/experiment/v1/events.pb-c.h"
 
@@ -10,15 +9,9 @@ static enum err_code
 on_model_trained(void *arg, const Modelbus__Experiment__V1__ModelTrained *event,
                  struct event_context *context, struct err *err)
 {
-    struct change change = {
-        .store = {.db = context->db, .workspace = context->workspace, .arena = context->arena},
-        .outbox = context->outbox,
-        .by = context->envelope->source,
-        .now_ms = life_now_ms(),
-    };
+    struct change change = change_of_event(arg, context);
     ModelVersion version = MODELBUS__REGISTRY__V1__MODEL_VERSION__INIT;
 
-    (void)arg;
     version.name = event->model_name;
     version.run_id = event->run_id;
     version.description = event->description;

@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - questions and commands about models, versions and aliases. */
 #include "changes.h"
-#include "life/life.h"
 #include "page.h"
-#include "service.h"
 
 /* REQUEST(GetModel), RESPONSE(GetModel): the generated types. */
 #define REQUEST(method) const Modelbus__Registry__V1__##method##Request
 #define RESPONSE(method) Modelbus__Registry__V1__##method##Response
-
-/* The workspace comes from the verified caller, never from a message. */
-static struct change
-change_of(void *arg, struct rpc_call *call)
-{
-    const struct service *service = arg;
-
-    return (struct change){
-        .store = {.db = call->db, .workspace = call->caller.workspace, .arena = call->arena},
-        .outbox = service->outbox,
-        .by = call->caller.subject,
-        .now_ms = life_now_ms(),
-    };
-}
 
 static MUST_CHECK enum err_code
 check_version_number(int64_t version, struct err *err)
@@ -35,7 +19,7 @@ static enum err_code
 create_model(void *arg, REQUEST(CreateModel) * request, RESPONSE(CreateModel) * response,
              struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     Model model = MODELBUS__REGISTRY__V1__MODEL__INIT;
 
     model.name = request->name;
@@ -53,7 +37,7 @@ static enum err_code
 get_model(void *arg, REQUEST(GetModel) * request, RESPONSE(GetModel) * response,
           struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (value_check_model_name(request->name, err))
         return err->code;
@@ -64,7 +48,7 @@ static enum err_code
 list_models(void *arg, REQUEST(ListModels) * request, RESPONSE(ListModels) * response,
             struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     const char *list = arena_printf(call->arena, "ListModels %s", request->name_prefix);
     const char *after = "";
     int64_t limit;
@@ -85,7 +69,7 @@ static enum err_code
 update_model(void *arg, REQUEST(UpdateModel) * request, RESPONSE(UpdateModel) * response,
              struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     Model *model;
 
     if (registry_check_model(request->name, request->description, request->tags, request->n_tags,
@@ -106,7 +90,7 @@ create_model_version(void *arg, REQUEST(CreateModelVersion) * request,
                      RESPONSE(CreateModelVersion) * response, struct rpc_call *call,
                      struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     ModelVersion *version = arena_alloc(call->arena, sizeof(*version));
 
     modelbus__registry__v1__model_version__init(version);
@@ -131,7 +115,7 @@ static enum err_code
 get_model_version(void *arg, REQUEST(GetModelVersion) * request,
                   RESPONSE(GetModelVersion) * response, struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (value_check_model_name(request->name, err) ||
         (*request->alias && value_check_alias(request->alias, err)))
@@ -146,7 +130,7 @@ static enum err_code
 list_model_versions(void *arg, REQUEST(ListModelVersions) * request,
                     RESPONSE(ListModelVersions) * response, struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     const char *list = arena_printf(call->arena, "ListModelVersions %s", request->name);
     int64_t limit, before = INT64_MAX;
     Model *model;
@@ -170,7 +154,7 @@ update_model_version(void *arg, REQUEST(UpdateModelVersion) * request,
                      RESPONSE(UpdateModelVersion) * response, struct rpc_call *call,
                      struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     ModelVersion *now;
 
     if (registry_check_model(request->name, request->description, request->tags, request->n_tags,
@@ -191,7 +175,7 @@ delete_model_version(void *arg, REQUEST(DeleteModelVersion) * request,
                      RESPONSE(DeleteModelVersion) * response, struct rpc_call *call,
                      struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     (void)response;
     if (value_check_model_name(request->name, err) || check_version_number(request->version, err))
@@ -205,7 +189,7 @@ static enum err_code
 set_alias(void *arg, REQUEST(SetAlias) * request, RESPONSE(SetAlias) * response,
           struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     struct alias_move move = {
         .name = request->name,
         .alias = request->alias,
@@ -230,7 +214,7 @@ static enum err_code
 delete_alias(void *arg, REQUEST(DeleteAlias) * request, RESPONSE(DeleteAlias) * response,
              struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
     struct alias_move move = {
         .name = request->name,
         .alias = request->alias,
@@ -250,7 +234,7 @@ static enum err_code
 set_stage(void *arg, REQUEST(SetStage) * request, RESPONSE(SetStage) * response,
           struct rpc_call *call, struct err *err)
 {
-    struct change change = change_of(arg, call);
+    struct change change = change_of_call(arg, call);
 
     if (value_check_model_name(request->name, err) || check_version_number(request->version, err) ||
         change_stage(&change, request->name, request->version, request->stage,

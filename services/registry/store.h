@@ -9,15 +9,8 @@
  */
 #pragma once
 
-#include "db/db.h"
+#include "change.h"
 #include "registry.h"
-
-/* Where the calls work. */
-struct store {
-    struct db_conn *db;
-    const char *workspace;
-    struct arena *arena;
-};
 
 /* Number and insert a version (created_at_ms, created_by and what registry_check_version()
  * lists), creating the model when it is not there: one statement. The model's row stays locked
