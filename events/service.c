@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* service.c - every service's way from its command line to its exit code. */
 #include "bus_queries.h"
+#include "process.h"
 #include "service_parts.h"
 
 #include "life/life.h"
@@ -8,14 +9,8 @@
 
 #include "modelbus/bus/v1/queries.pb-c.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define EXIT_FAILED 1
-#define EXIT_CONFIG 2
-#define EXIT_DRAIN 3
 #define RPC_KEY_MIN 16
 #define POOL_WAIT_MS 2000
 #define RETRY_MIN_MS 50
@@ -25,12 +20,10 @@ extern const struct embed_file events_schema[];
 
 /* What one process holds beside struct service. */
 struct program {
+    struct process process;
     struct service service;
-    struct config *config;
     struct http_server *admin;
     struct rpc_interface interfaces[3];
-    char client_id[256];
-    char instance[200];
 };
 
 /* ---- stop steps, in the reverse of their registration ---- */
@@ -131,7 +124,7 @@ start_storage(struct program *p, struct err *err)
     struct service *s = &p->service;
     struct outbox_options o = {
         .bus = s->bus,
-        .prefix = s->settings.bus_prefix,
+        .prefix = p->process.settings.bus_prefix,
         .service = s->spec->name,
         .retention_ms = s->settings.outbox_retention_s * 1000,
         .republish = s->spec->republish,
@@ -184,7 +177,7 @@ start_consumer(struct program *p, struct err *err)
     const struct consumer_options options = {
         .db = s->db,
         .bus = s->bus,
-        .prefix = s->settings.bus_prefix,
+        .prefix = p->process.settings.bus_prefix,
         .service = s->spec->name,
         .outbox = s->outbox,
         .subscriptions = s->spec->subscriptions,
@@ -200,8 +193,9 @@ start_consumer(struct program *p, struct err *err)
 }
 
 static enum err_code
-start(struct program *p, struct err *err)
+start(void *arg, struct err *err)
 {
+    struct program *p = arg;
     struct service *s = &p->service;
 
     if (service_admin_start(&p->admin, s->settings.http_bind, err))
@@ -223,88 +217,40 @@ start(struct program *p, struct err *err)
         return err->code;
     service_watch(s);
     life_on_stop("health", stop_watching, p);
-    log_info("started", LOG_STR("instance", p->instance));
+    log_info("started", LOG_STR("instance", p->process.instance));
     return ERR_OK;
 }
 
-/* ---- configuration ---- */
+/* ---- the process ---- */
 
-static void
-reload(void *arg)
+static enum err_code
+configured(void *arg, struct err *err)
 {
     struct program *p = arg;
-    char *ignored = NULL;
-    enum log_level level;
-    struct err err = {0};
+    struct service *s = &p->service;
 
-    if (config_reload(p->config, &ignored, &err) ||
-        log_level_parse(p->service.settings.log_level, &level, &err)) {
-        log_error("settings not reloaded", LOG_ERR(&err));
-        return;
-    }
-    log_set_level(level);
-    log_info("settings reloaded", LOG_STR("need_restart", ignored ? ignored : ""));
-    free(ignored);
+    if (strlen(s->settings.rpc_key) < RPC_KEY_MIN)
+        return err_set(err, ERR_INVALID, "%s_RPC_KEY: at least %d bytes", s->spec->prefix,
+                       RPC_KEY_MIN);
+    s->bus = p->process.bus;
+    return ERR_OK;
+}
+
+static void
+reloaded(void *arg)
+{
+    struct program *p = arg;
+
     if (p->service.spec->reload)
         p->service.spec->reload(&p->service);
 }
 
-static enum err_code
-configure(struct program *p, const struct config_table *tables, int argc, char **argv,
-          struct err *err)
+static void
+describe(void *arg)
 {
-    struct service *s = &p->service;
-    enum log_level level;
-    char host[128] = "localhost";
+    const struct program *p = arg;
 
-    if (config_load(&p->config, s->spec->prefix, tables, argc - 1, argv + 1, err) ||
-        log_level_parse(s->settings.log_level, &level, err))
-        return err->code;
-    if (strlen(s->settings.rpc_key) < RPC_KEY_MIN)
-        return err_set(err, ERR_INVALID, "%s_RPC_KEY: at least %d bytes", s->spec->prefix,
-                       RPC_KEY_MIN);
-    log_set_level(level);
-    if (s->settings.instance && *s->settings.instance) {
-        snprintf(p->instance, sizeof(p->instance), "%s", s->settings.instance);
-    } else {
-        gethostname(host, sizeof(host) - 1);
-        snprintf(p->instance, sizeof(p->instance), "%s-%d", host, (int)getpid());
-    }
-    snprintf(p->client_id, sizeof(p->client_id), "%.40s-%s", s->spec->name, p->instance);
-    s->bus = (struct bus_options){
-        .brokers = s->settings.brokers,
-        .client_id = p->client_id,
-        .fetch_wait_ms = s->settings.bus_fetch_wait_ms,
-        .properties = s->settings.bus_properties,
-    };
-    return ERR_OK;
-}
-
-static bool
-asked(int argc, char **argv, const char *flag)
-{
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], flag) == 0)
-            return true;
-    return false;
-}
-
-static int
-run(struct program *p)
-{
-    struct err err = {0};
-
-    life_on_reload(reload, p);
-    int status = EXIT_FAILED;
-    if (start(p, &err) == ERR_OK)
-        status = life_wait();
-    else if (err.code == ERR_CANCELLED && life_stopping())
-        status = 0;
-    else
-        log_error("start failed", LOG_ERR(&err));
-    bool complete = life_shutdown(p->service.settings.drain_ms);
-    log_info("stopped", LOG_BOOL("complete", complete));
-    return status == 0 && !complete ? EXIT_DRAIN : status;
+    service_describe(p->service.spec, p->process.tables);
 }
 
 int
@@ -314,36 +260,26 @@ service_main(int argc, char **argv, const struct service_spec *spec)
     static struct config_key rows[SETTING_ROWS];
     char http_bind[64];
     struct program *p = &program;
-    struct err err = {0};
     const struct config_table tables[] = {
+        {process_rows, &p->process.settings},
         {rows, &p->service.settings},
         {spec->config, spec->config_target}, /* the end when the service has none */
         {NULL, NULL},
     };
 
     service_setting_rows(spec, rows, http_bind);
-    if (asked(argc, argv, "--version")) {
-        printf("modelbus-%s %s\n", spec->name, MODELBUS_VERSION);
-        return 0;
-    }
-    if (asked(argc, argv, "--help")) {
-        printf("modelbus-%s - %s\n\n", spec->name, spec->doc);
-        config_help(spec->prefix, tables, stdout);
-        return 0;
-    }
-    if (asked(argc, argv, "--describe")) {
-        service_describe(spec, tables);
-        return 0;
-    }
     p->service.spec = spec;
-    log_init(spec->name, LOG_INFO);
-    if (configure(p, tables, argc, argv, &err)) {
-        log_error("configuration", LOG_ERR(&err));
-        config_free(p->config);
-        return EXIT_CONFIG;
-    }
-    life_init();
-    int status = run(p);
-    config_free(p->config);
-    return status;
+    p->process = (struct process){
+        .name = spec->name,
+        .prefix = spec->prefix,
+        .doc = spec->doc,
+        .tables = tables,
+        .named = &p->service.settings.instance,
+        .arg = p,
+        .describe = describe,
+        .configured = configured,
+        .start = start,
+        .reloaded = reloaded,
+    };
+    return process_main(&p->process, argc, argv);
 }

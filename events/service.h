@@ -16,7 +16,7 @@
  *
  * `--help` prints the settings, `--describe` prints settings, queries and events as
  * JSON (docs are generated from it), `--version` the version.
- * Exit codes: 0 graceful stop, 1 failed, 2 wrong configuration, 3 drain fell short.
+ * Exit codes are those of process.h.
  */
 #pragma once
 
@@ -26,18 +26,12 @@
 #include "http/http.h"
 #include "rpc/rpc.h"
 
-/* Settings that all services share; names as <PREFIX>_<NAME>. */
+/* Settings that all services share beside those of every process (process.h); names as <PREFIX>_<NAME>. */
 struct service_settings {
-    char *brokers;        /* BROKERS */
-    char *bus_prefix;     /* BUS_PREFIX, "modelbus" */
-    char *bus_properties; /* BUS_PROPERTIES */
-    int64_t bus_fetch_wait_ms;
     char *db_url; /* DB_URL, secret */
     int64_t db_conns;
-    int64_t drain_ms;
     char *http_bind; /* HTTP_BIND: admin listener */
     char *instance;  /* INSTANCE; empty: host name and pid */
-    char *log_level;
     int64_t outbox_retention_s;
     char *rpc_key; /* RPC_KEY, secret */
     char *rpc_url;

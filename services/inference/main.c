@@ -8,29 +8,24 @@
 #include "follower.h"
 #include "life/life.h"
 #include "log/log.h"
+#include "process.h"
 #include "service_parts.h"
 
 #include "modelbus/deployment/v1/events.pb-c.h"
 #include "modelbus/serving/v1/events.pb-c.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { EXIT_FAILED = 1, EXIT_CONFIG = 2, EXIT_DRAIN = 3 };
 
 /* A pod that remembers its endpoints serves them when the bus has not answered for this long. */
 #define BUS_GRACE_MS 1500
 
 struct program {
+    struct process process;
     struct settings settings;
-    struct config *config;
     unsigned workers;
-    char name[200];
-    char client_id[256];
     char address[256];
-    struct bus_options bus;
     struct endpoints *endpoints;
     struct predlog *log;
     struct pod *pod;
@@ -186,8 +181,8 @@ start_bus(struct program *p, struct err *err)
 {
     char source[256];
 
-    snprintf(source, sizeof(source), "/modelbus/inference/%.180s", p->name);
-    if (sender_open(&p->sender, &p->bus, p->settings.bus_prefix, source, err))
+    snprintf(source, sizeof(source), "/modelbus/inference/%.180s", p->process.instance);
+    if (sender_open(&p->sender, &p->process.bus, p->process.settings.bus_prefix, source, err))
         return err_wrap(err, "sender");
     life_on_stop("sender", stop_sender, p);
     return ERR_OK;
@@ -200,7 +195,7 @@ start_reporter(struct program *p)
         .endpoints = p->endpoints,
         .reader = p->workers,
         .log = p->log,
-        .pod = p->name,
+        .pod = p->process.instance,
         .stats_ms = p->settings.stats_ms,
         .tick = tick,
         .publish = publish,
@@ -253,7 +248,7 @@ start_loader(struct program *p, struct err *err)
         .endpoints = p->endpoints,
         .cache = p->cache,
         .source = p->source,
-        .pod = p->name,
+        .pod = p->process.instance,
         .address = p->address,
         .report = report,
         .arg = p,
@@ -269,8 +264,8 @@ static enum err_code
 start_follower(struct program *p, struct err *err)
 {
     const struct follower_options o = {
-        .bus = p->bus,
-        .prefix = p->settings.bus_prefix,
+        .bus = p->process.bus,
+        .prefix = p->process.settings.bus_prefix,
         .topic = "endpoint-state",
         .on_event = on_event,
         .on_bad = on_bad,
@@ -286,8 +281,9 @@ start_follower(struct program *p, struct err *err)
 }
 
 static enum err_code
-start(struct program *p, struct err *err)
+start(void *arg, struct err *err)
 {
+    struct program *p = arg;
     const struct settings *s = &p->settings;
 
     life_condition("endpoints", false);
@@ -295,7 +291,7 @@ start(struct program *p, struct err *err)
     p->endpoints = endpoints_new(p->workers + 1);
     const struct predlog_options log = {
         .workers = p->workers,
-        .pod = p->name,
+        .pod = p->process.instance,
         .sample = s->log_sample,
         .queue_rows = (size_t)s->log_queue_rows,
         .publish = publish,
@@ -307,7 +303,7 @@ start(struct program *p, struct err *err)
         .queue = (unsigned)s->queue,
         .deadline_ms = s->deadline_ms,
         .max_rows = (size_t)s->max_rows,
-        .name = p->name,
+        .name = p->process.instance,
         .endpoints = p->endpoints,
         .log = p->log,
     };
@@ -319,12 +315,15 @@ start(struct program *p, struct err *err)
     if (start_follower(p, err))
         return err->code;
     life_on_stop("HTTP", stop_http, p);
+    log_info("started", LOG_STR("pod", p->process.instance), LOG_INT("workers", p->workers));
     return ERR_OK;
 }
 
 static void
-free_parts(struct program *p)
+free_parts(void *arg)
 {
+    struct program *p = arg;
+
     if (p->http)
         http_server_stop(TAKE_PTR(p->http), 0);
     loader_free(p->loader);
@@ -335,81 +334,25 @@ free_parts(struct program *p)
     endpoints_free(p->endpoints);
 }
 
-/* ---- configuration ---- */
-
-static void
-reload(void *arg)
-{
-    struct program *p = arg;
-    char *ignored = NULL;
-    enum log_level level;
-    struct err err = {0};
-
-    if (config_reload(p->config, &ignored, &err) ||
-        log_level_parse(p->settings.log_level, &level, &err)) {
-        log_error("settings not reloaded", LOG_ERR(&err));
-        return;
-    }
-    log_set_level(level);
-    log_info("settings reloaded", LOG_STR("need_restart", ignored ? ignored : ""));
-    free(ignored);
-}
+/* ---- the process ---- */
 
 static enum err_code
-configure(struct program *p, const struct config_table *tables, int argc, char **argv,
-          struct err *err)
+configured(void *arg, struct err *err)
 {
-    struct settings *s = &p->settings;
-    enum log_level level;
-    char host[128] = "localhost";
-
-    if (config_load(&p->config, "INFERENCE", tables, argc - 1, argv + 1, err) ||
-        log_level_parse(s->log_level, &level, err))
-        return err->code;
-    log_set_level(level);
-    if (s->pod && *s->pod) {
-        snprintf(p->name, sizeof(p->name), "%s", s->pod);
-    } else {
-        gethostname(host, sizeof(host) - 1);
-        snprintf(p->name, sizeof(p->name), "%s-%d", host, (int)getpid());
-    }
-    snprintf(p->client_id, sizeof(p->client_id), "inference-%s", p->name);
-    p->bus = (struct bus_options){
-        .brokers = s->brokers,
-        .client_id = p->client_id,
-        .fetch_wait_ms = s->bus_fetch_wait_ms,
-        .properties = s->bus_properties,
-    };
+    struct program *p = arg;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    p->workers = s->threads > 0    ? (unsigned)s->threads
-                 : processors > 8  ? 8
-                 : processors >= 1 ? (unsigned)processors
-                                   : 1;
+
+    (void)err;
+    p->workers = p->settings.threads > 0 ? (unsigned)p->settings.threads
+                 : processors > 8        ? 8
+                 : processors >= 1       ? (unsigned)processors
+                                         : 1;
     return ERR_OK;
 }
 
-static int
-run(struct program *p)
-{
-    struct err err = {0};
-    int status = EXIT_FAILED;
-
-    life_on_reload(reload, p);
-    if (start(p, &err) == ERR_OK) {
-        log_info("started", LOG_STR("pod", p->name), LOG_INT("workers", p->workers));
-        status = life_wait();
-    } else {
-        log_error("start failed", LOG_ERR(&err));
-    }
-    bool complete = life_shutdown(p->settings.drain_ms);
-    log_info("stopped", LOG_BOOL("complete", complete));
-    free_parts(p);
-    return status == 0 && !complete ? EXIT_DRAIN : status;
-}
-
 /* For --describe: the pod as the services describe themselves. */
-static int
-describe(const struct config_table *tables)
+static void
+describe(void *arg)
 {
     static const struct event_subscription hears[] = {
         {.type = &modelbus__deployment__v1__endpoint_state__descriptor},
@@ -422,44 +365,39 @@ describe(const struct config_table *tables)
         &modelbus__serving__v1__serving_stats__descriptor,
         NULL,
     };
+    const struct process *process = &((const struct program *)arg)->process;
     const struct service_spec spec = {
-        .name = "inference",
-        .prefix = "INFERENCE",
-        .doc = "Serves predictions and swaps models while it does.",
+        .name = process->name,
+        .prefix = process->prefix,
+        .doc = process->doc,
         .subscriptions = hears,
         .says = says,
     };
 
-    service_describe(&spec, tables);
-    return 0;
+    service_describe(&spec, process->tables);
 }
 
 int
 main(int argc, char **argv)
 {
     static struct program program;
-    const struct config_table tables[] = {{settings_keys, &program.settings}, {NULL, NULL}};
-    struct err err = {0};
+    const struct config_table tables[] = {
+        {process_rows, &program.process.settings},
+        {settings_keys, &program.settings},
+        {NULL, NULL},
+    };
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--version") == 0)
-            return printf("modelbus-inference %s\n", MODELBUS_VERSION) > 0 ? 0 : EXIT_FAILED;
-        if (strcmp(argv[i], "--describe") == 0)
-            return describe(tables);
-        if (strcmp(argv[i], "--help") == 0) {
-            printf("modelbus-inference - serves predictions and swaps models while it does\n\n");
-            config_help("INFERENCE", tables, stdout);
-            return 0;
-        }
-    }
-    log_init("inference", LOG_INFO);
-    if (configure(&program, tables, argc, argv, &err)) {
-        log_error("configuration", LOG_ERR(&err));
-        config_free(program.config);
-        return EXIT_CONFIG;
-    }
-    life_init();
-    int status = run(&program);
-    config_free(program.config);
-    return status;
+    program.process = (struct process){
+        .name = "inference",
+        .prefix = "INFERENCE",
+        .doc = "Serves predictions and swaps models while it does.",
+        .tables = tables,
+        .named = &program.settings.pod,
+        .arg = &program,
+        .describe = describe,
+        .configured = configured,
+        .start = start,
+        .ended = free_parts,
+    };
+    return process_main(&program.process, argc, argv);
 }

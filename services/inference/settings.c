@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settings.c - the table of the pod's settings. */
+/* settings.c - the table of the settings that only the pod has. */
 #include "settings.h"
 
 #include <string.h>
@@ -13,14 +13,6 @@ const struct config_key settings_keys[] = {
                "Gateway that has the artifacts (http://host:port), or file:///folder of a store"),
     CONFIG_STR(S, "BIND", bind, "127.0.0.1:8090",
                "Address of predictions, health and metrics; port 0: any free one"),
-    CONFIG_STR(S, "BROKERS", brokers, "127.0.0.1:9092",
-               "Kafka bootstrap list, host:port,host:port"),
-    CONFIG_INT(S, "BUS_FETCH_WAIT_MS", bus_fetch_wait_ms, "500", 1, 10000,
-               "How long the broker may hold an empty fetch; 500 on real Kafka, 10 on the embedded "
-               "bus"),
-    CONFIG_STR(S, "BUS_PREFIX", bus_prefix, "modelbus", "First part of every topic's name"),
-    CONFIG_STR(S, "BUS_PROPERTIES", bus_properties, NULL,
-               "More librdkafka properties, name=value;name=value (TLS, SASL)"),
     CONFIG_STR(S, "CACHE_DIR", cache_dir, NULL,
                "Folder for artifacts and desired states, with which a pod starts while the bus is "
                "away; empty: none"),
@@ -28,23 +20,8 @@ const struct config_key settings_keys[] = {
                "Artifacts kept in CACHE_DIR; the least recently used go first"),
     CONFIG_INT(S, "DEADLINE_MS", deadline_ms, "1000", 1, 600000,
                "Age at which a waiting prediction is answered 504; X-Deadline-Ms may lower it"),
-    {.name = "DRAIN_MS",
-     .type = CONFIG_TYPE_INT,
-     .offset = offsetof(S, drain_ms),
-     .fallback = "10000",
-     .min = 0,
-     .max = 600000,
-     .reloadable = true,
-     .doc = "Time that a graceful stop may take"},
     CONFIG_STR(S, "ENDPOINTS", endpoints, NULL,
                "Endpoints to serve, comma-separated; empty: all of the workspace"),
-    {.name = "LOG_LEVEL",
-     .type = CONFIG_TYPE_CHOICE,
-     .offset = offsetof(S, log_level),
-     .fallback = "info",
-     .choices = "debug|info|warn|error",
-     .reloadable = true,
-     .doc = "Least severe lines to write"},
     CONFIG_INT(S, "LOG_QUEUE_ROWS", log_queue_rows, "100000", 0, 100000000,
                "Rows of the prediction log that may wait for the bus; further ones are dropped"),
     CONFIG_DOUBLE(S, "LOG_SAMPLE", log_sample, "1", 0, 1,

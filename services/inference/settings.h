@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settings.h - the pod's configuration, INFERENCE_<NAME>. */
+/* settings.h - the pod's configuration beside that of every process, INFERENCE_<NAME>. */
 #pragma once
 
 #include "config/config.h"
@@ -7,13 +7,10 @@
 struct settings {
     char *artifact_token, *artifact_url;
     char *bind;
-    char *brokers, *bus_prefix, *bus_properties;
-    int64_t bus_fetch_wait_ms;
     char *cache_dir;
     int64_t cache_max_bytes;
-    int64_t deadline_ms, drain_ms;
+    int64_t deadline_ms;
     char *endpoints;
-    char *log_level;
     int64_t log_queue_rows;
     double log_sample;
     int64_t max_body, max_connections, max_rows, model_max_bytes;
