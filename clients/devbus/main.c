@@ -44,46 +44,30 @@ bind(int fd, const struct sockaddr *address, socklen_t len)
     return (int)syscall(SYS_bind, fd, address, len);
 }
 
+int __snprintf_chk(char *to, size_t size, int flag, size_t room, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
 /*
  * The mock's cluster id is its address on the heap, which may be the same at every start; an empty
- * bus has to be another cluster. So these two stand in for the C library's, in librdkafka too.
+ * bus has to be another cluster. So this stands in for the C library's, in librdkafka too.
  */
-static int
-format_id(char *to, size_t size, const char *format, va_list args)
-{
-    static uint64_t id;
-
-    if (strcmp(format, "mockCluster%lx") != 0)
-        return vsnprintf(to, size, format, args);
-    if (!id && getrandom(&id, sizeof(id), 0) != sizeof(id))
-        id = (uint64_t)time(NULL) << 32 | (uint32_t)getpid();
-    return snprintf(to, size, "mockCluster%016llx", (unsigned long long)id);
-}
-
-int snprintf(char *to, size_t size, const char *format, ...);
-int __snprintf_chk(char *to, size_t size, int flag, size_t room, const char *format, ...);
-
-int
-snprintf(char *to, size_t size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    int n = format_id(to, size, format, args);
-    va_end(args);
-    return n;
-}
-
 int
 __snprintf_chk(char *to, size_t size, int flag, size_t room, const char *format, ...)
 {
+    static uint64_t id;
     va_list args;
+    int n;
 
     (void)flag;
     if (size > room)
         abort();
+    if (strcmp(format, "mockCluster%lx") == 0) {
+        if (!id && getrandom(&id, sizeof(id), 0) != sizeof(id))
+            id = (uint64_t)time(NULL) << 32 | (uint32_t)getpid();
+        return snprintf(to, size, "mockCluster%016llx", (unsigned long long)id);
+    }
     va_start(args, format);
-    int n = format_id(to, size, format, args);
+    n = vsnprintf(to, size, format, args);
     va_end(args);
     return n;
 }
