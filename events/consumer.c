@@ -4,12 +4,11 @@
 
 #include "life/life.h"
 #include "log/log.h"
+#include "sync/sync.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BATCH_ARENA_LIMIT (128u << 20)
 #define SKIP_COMMIT_MS 1000 /* offsets that only skipping has moved are stored so late */
@@ -22,21 +21,11 @@
 
 /* False: stopping. */
 static bool
-nap(struct consumer *c, int64_t ms)
+nap(struct consumer *c, int64_t until_ms)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&c->mutex);
-    while (!c->stop)
-        if (pthread_cond_timedwait(&c->woken, &c->mutex, &until) == ETIMEDOUT)
-            break;
+    while (!c->stop && sync_wait(&c->woken, &c->mutex, until_ms))
+        ;
     bool stop = c->stop;
     pthread_mutex_unlock(&c->mutex);
     return !stop;
@@ -54,7 +43,7 @@ consumer_nap(struct consumer *c, int64_t ms)
         bool changed;
 
         atomic_store(&c->beat_ms, now);
-        if (!nap(c, until > now ? until - now : 1))
+        if (!nap(c, until > now ? until : now + 1))
             return false;
         if (life_monotonic_ms() >= c->next_check_ms && (assign_check(c, &changed, &err) || changed))
             return false;
@@ -202,7 +191,7 @@ consumer_main(void *arg)
         c->assigned = false;
         life_condition("bus", false);
         log_warn("consumer waits", LOG_ERR(&err), LOG_INT("ms", wait_ms));
-        nap(c, wait_ms);
+        nap(c, life_monotonic_ms() + wait_ms);
         wait_ms = wait_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait_ms * 2;
     }
     release(c);
@@ -273,17 +262,13 @@ enum err_code
 consumer_start(struct consumer **consumer, const struct consumer_options *options, struct err *err)
 {
     struct consumer *c = mem_zalloc(sizeof(*c));
-    pthread_condattr_t attr;
 
     c->options = *options;
     snprintf(c->group, sizeof(c->group), "%s.%s", options->prefix, options->service);
     c->batch_arena = arena_new(0, BATCH_ARENA_LIMIT);
     c->event_arena = arena_new(0, 0);
     pthread_mutex_init(&c->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->woken, &attr);
-    pthread_condattr_destroy(&attr);
+    sync_cond_init(&c->woken);
     atomic_store(&c->beat_ms, life_monotonic_ms());
     add_metrics(c);
     life_condition("bus", false);

@@ -5,15 +5,14 @@
 #include "headers.h"
 #include "life/life.h"
 #include "log/log.h"
+#include "sync/sync.h"
 #include "metrics/metrics.h"
 #include "prune.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define FLIGHT_MAX 4096
 #define SELECT_ROWS 1000
@@ -303,23 +302,13 @@ producer_ready(struct relay *r, struct err *err)
 
 /* ---- the loop ---- */
 
-/* Sleep, less when asked to wake. */
+/* Sleep until then, less when asked to wake. */
 static void
-rest(struct relay *r, int64_t ms)
+rest(struct relay *r, int64_t until_ms)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&r->mutex);
-    while (!r->wake)
-        if (pthread_cond_timedwait(&r->woken, &r->mutex, &until) == ETIMEDOUT)
-            break;
+    while (!r->wake && sync_wait(&r->woken, &r->mutex, until_ms))
+        ;
     pthread_mutex_unlock(&r->mutex);
 }
 
@@ -347,7 +336,7 @@ turn(struct relay *r, struct err *err)
         if (mark(r, err))
             return err->code;
         take_wake(r);
-        rest(r, HOLD_POLL_MS);
+        rest(r, life_monotonic_ms() + HOLD_POLL_MS);
         return ERR_OK;
     }
     if (producer_ready(r, err))
@@ -373,11 +362,8 @@ turn(struct relay *r, struct err *err)
             return err->code;
         r->next_prune_ms = now + (more_to_prune ? OUTBOX_POLL_MS : PRUNE_MS);
     }
-    if (r->sent == 0 && !r->more) {
-        int64_t until = r->delivered > 0 ? r->mark_due_ms : r->next_select_ms;
-        if (until > now)
-            rest(r, until - now);
-    }
+    if (r->sent == 0 && !r->more)
+        rest(r, r->delivered > 0 ? r->mark_due_ms : r->next_select_ms);
     return ERR_OK;
 }
 
@@ -413,7 +399,8 @@ relay_main(void *arg)
         if (r->conn && !db_alive(r->conn))
             let_go(r);
         take_wake(r);
-        rest(r, backoff_ms); /* a commit may cut it short: then the server is back */
+        /* A commit may cut it short: then the server is back. */
+        rest(r, life_monotonic_ms() + backoff_ms);
         if (r->producer)
             bus_producer_poll(r->producer, 0);
         backoff_ms = backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
@@ -428,7 +415,6 @@ relay_start(struct relay **relay, struct outbox *outbox, const struct outbox_opt
             struct err *err)
 {
     struct relay *r = mem_zalloc(sizeof(*r));
-    pthread_condattr_t attr;
     char name[300];
 
     r->outbox = outbox;
@@ -444,10 +430,7 @@ relay_start(struct relay **relay, struct outbox *outbox, const struct outbox_opt
                                  "Events that the bus will never take.", NULL);
     r->next_prune_ms = life_monotonic_ms() + PRUNE_MS;
     pthread_mutex_init(&r->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->woken, &attr);
-    pthread_condattr_destroy(&attr);
+    sync_cond_init(&r->woken);
     atomic_store(&r->beat_ms, life_monotonic_ms());
     life_condition("outbox", false);
     if (pthread_create(&r->thread, NULL, relay_main, r) != 0) {

@@ -4,6 +4,7 @@
 
 #include "life/life.h"
 #include "log/log.h"
+#include "sync/sync.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -84,14 +85,11 @@ follow(void *arg)
 {
     struct tokens *tokens = arg;
     bool failing = false;
-    struct timespec until;
     struct err err;
 
     pthread_mutex_lock(&tokens->lock);
     while (!tokens->stopping) {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += TOKENS_REFRESH_MS / 1000;
-        if (pthread_cond_timedwait(&tokens->wake, &tokens->lock, &until) == 0)
+        if (sync_wait(&tokens->wake, &tokens->lock, life_monotonic_ms() + TOKENS_REFRESH_MS))
             continue;
         pthread_mutex_unlock(&tokens->lock);
         bool failed = refresh(tokens, &err) != ERR_OK;
@@ -108,14 +106,10 @@ enum err_code
 tokens_start(struct tokens **out, struct db_pool *db, struct err *err)
 {
     struct tokens *tokens = mem_zalloc(sizeof(*tokens));
-    pthread_condattr_t attr;
 
     tokens->db = db;
     pthread_mutex_init(&tokens->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&tokens->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    sync_cond_init(&tokens->wake);
     if (refresh(tokens, err) || pthread_create(&tokens->thread, NULL, follow, tokens) != 0) {
         free(tokens->entries);
         free(tokens);

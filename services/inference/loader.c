@@ -5,13 +5,13 @@
 #include "life/life.h"
 #include "log/log.h"
 #include "modelbus/serving/v1/events.pb-c.h"
+#include "sync/sync.h"
 
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RETRY_FIRST_MS 100
@@ -71,14 +71,10 @@ struct loader *
 loader_new(const struct loader_options *options)
 {
     struct loader *l = mem_zalloc(sizeof(*l));
-    pthread_condattr_t attributes;
 
     l->o = *options;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    sync_cond_init(&l->changed);
     l->seconds =
         metrics_histogram("modelbus_inference_load_seconds", "Fetch, parse and warm-up of a model.",
                           load_bounds, ARRAY_LEN(load_bounds), NULL);
@@ -417,17 +413,6 @@ pick(struct loader *l, int64_t *wake_ms)
     return NULL;
 }
 
-static void
-wait_until(struct loader *l, int64_t wake_ms)
-{
-    struct timespec at = {.tv_sec = wake_ms / 1000, .tv_nsec = wake_ms % 1000 * 1000000};
-
-    if (wake_ms == INT64_MAX)
-        pthread_cond_wait(&l->changed, &l->lock);
-    else
-        pthread_cond_timedwait(&l->changed, &l->lock, &at);
-}
-
 static void *
 run(void *arg)
 {
@@ -447,7 +432,7 @@ run(void *arg)
         }
         struct wanted *w = pick(l, &wake_ms);
         if (!w) {
-            wait_until(l, wake_ms);
+            sync_wait(&l->changed, &l->lock, wake_ms);
             continue;
         }
         State *state = (State *)dup_message(&w->state->base);

@@ -5,10 +5,10 @@
 #include "life/life.h"
 #include "log/log.h"
 #include "modelbus/serving/v1/events.pb-c.h"
+#include "sync/sync.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct reporter {
     struct reporter_options o;
@@ -73,17 +73,12 @@ static void *
 run(void *arg)
 {
     struct reporter *r = arg;
-    struct timespec at;
+    int64_t at_ms = life_monotonic_ms();
 
-    clock_gettime(CLOCK_MONOTONIC, &at);
     pthread_mutex_lock(&r->lock);
     while (!r->stopping) {
-        at.tv_nsec += REPORTER_PERIOD_MS * 1000000L;
-        if (at.tv_nsec >= 1000000000L) {
-            at.tv_nsec -= 1000000000L;
-            at.tv_sec++;
-        }
-        while (!r->stopping && pthread_cond_timedwait(&r->changed, &r->lock, &at) == 0)
+        at_ms += REPORTER_PERIOD_MS;
+        while (!r->stopping && sync_wait(&r->changed, &r->lock, at_ms))
             ;
         bool last = r->stopping;
         pthread_mutex_unlock(&r->lock);
@@ -100,16 +95,12 @@ struct reporter *
 reporter_start(const struct reporter_options *options)
 {
     struct reporter *r = mem_zalloc(sizeof(*r));
-    pthread_condattr_t attributes;
 
     r->o = *options;
     r->window_start_ms = life_now_ms();
     r->last_stats_ms = life_monotonic_ms();
     pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    sync_cond_init(&r->changed);
     if (pthread_create(&r->thread, NULL, run, r) != 0)
         abort();
     return r;

@@ -2,11 +2,12 @@
 /* pool.c - connections for threads to borrow. */
 #include "db/conn.h"
 
+#include "sync/sync.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define IDLE_MS 60000  /* longer unused connections are closed, down to one */
 #define FAILURE_MS 100 /* after a failed attempt others fail at once, without one */
@@ -56,17 +57,13 @@ db_pool_open(struct db_pool **pool, const char *url, const char *schema, unsigne
         return err_set(err, ERR_INVALID, "malformed PostgreSQL URL");
 
     struct db_pool *p = mem_zalloc(sizeof(*p));
-    pthread_condattr_t monotonic;
     p->url = mem_strdup(url);
     p->schema = mem_strdup(schema);
     p->size = size;
     p->wait_ms = wait_ms;
     p->idle = mem_calloc(size, sizeof(struct db_conn *));
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->returned, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    sync_cond_init(&p->returned);
     stats_connections(0, 0);
     *pool = p;
     return ERR_OK;
@@ -154,7 +151,6 @@ static enum err_code
 take(struct db_pool *pool, struct db_conn **conn, struct err *err)
 {
     int64_t until = clock_ms() + pool->wait_ms;
-    struct timespec time = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
 
     for (;;) {
         while (pool->idle_count > 0) {
@@ -174,8 +170,8 @@ take(struct db_pool *pool, struct db_conn **conn, struct err *err)
             *conn = NULL;
             return ERR_OK;
         }
-        if (pthread_cond_timedwait(&pool->returned, &pool->lock, &time) != 0 &&
-            pool->idle_count == 0 && pool->open >= pool->size)
+        if (!sync_wait(&pool->returned, &pool->lock, until) && pool->idle_count == 0 &&
+            pool->open >= pool->size)
             return err_set(err, ERR_UNAVAILABLE, "all %u connections to PostgreSQL are in use",
                            pool->size);
     }

@@ -6,6 +6,7 @@
 #include "life/life.h"
 
 #include "log/log.h"
+#include "sync/sync.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -50,12 +51,7 @@ static size_t step_count;
 static void
 init_changed(void)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &attr);
-    pthread_condattr_destroy(&attr);
+    sync_cond_init(&changed);
 }
 
 static void
@@ -287,21 +283,12 @@ life_monotonic_us(void)
 bool
 life_sleep_ms(int64_t ms)
 {
-    struct timespec until;
-    int rc = 0;
+    /* Rounded up: not a moment less. */
+    int64_t until_ms = (life_monotonic_us() + 999) / 1000 + (ms < 0 ? 0 : ms);
 
-    if (ms < 0)
-        ms = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     enter();
-    while (!life_stopping() && rc == 0)
-        rc = pthread_cond_timedwait(&changed, &lock, &until);
+    while (!life_stopping() && sync_wait(&changed, &lock, until_ms))
+        ;
     leave();
     return !life_stopping();
 }

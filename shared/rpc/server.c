@@ -4,12 +4,12 @@
 
 #include "life/life.h"
 #include "log/log.h"
+#include "sync/sync.h"
 
 #include <nng/protocol/reqrep0/rep.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define QUEUE_DEFAULT 256
 #define SPARE_CONTEXTS 8 /* answer "full" while the queue is */
@@ -239,13 +239,9 @@ rpc_server_start(struct rpc_server **out, const struct rpc_server_options *optio
     if (options->key_len < 16)
         return err_set(err, ERR_INVALID, "the services' shared key needs at least 16 bytes");
     struct rpc_server *server = mem_zalloc(sizeof(*server));
-    pthread_condattr_t clock;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->work, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->quiet, &clock);
-    pthread_condattr_destroy(&clock);
+    sync_cond_init(&server->quiet);
     server->tail = &server->head;
     server->queue_max = options->queue ? options->queue : QUEUE_DEFAULT;
     server->worker_count = options->workers ? options->workers : 1;
@@ -278,7 +274,6 @@ rpc_server_start(struct rpc_server **out, const struct rpc_server_options *optio
 bool
 rpc_server_stop(struct rpc_server *server, int64_t deadline_ms)
 {
-    struct timespec at = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
     bool drained = true;
 
     if (!server)
@@ -286,7 +281,7 @@ rpc_server_stop(struct rpc_server *server, int64_t deadline_ms)
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
     while (server->busy && drained)
-        drained = pthread_cond_timedwait(&server->quiet, &server->lock, &at) == 0;
+        drained = sync_wait(&server->quiet, &server->lock, deadline_ms);
     server->workers_end = true;
     pthread_cond_broadcast(&server->work);
     pthread_mutex_unlock(&server->lock);
