@@ -42,13 +42,13 @@ adapter_read_id(struct json_reader *r, struct adapter_work *work, struct adapter
     const char *id;
     size_t len;
 
-    if (!json_string(r, work->arena, &id, &len))
+    if (!jr_string(r, work->arena, &id, &len))
         return false;
     if (len > ADAPTER_ID_MAX)
-        return json_fail(r, "id is longer than 128 bytes");
+        return jr_fail(r, "id is longer than 128 bytes");
     for (size_t i = 0; i < len; i++)
         if (id[i] <= ' ' || id[i] > '~')
-            return json_fail(r, "id must be printable ASCII without spaces");
+            return jr_fail(r, "id must be printable ASCII without spaces");
     memcpy(input->id, id, len);
     input->id[len] = '\0';
     return true;

@@ -20,18 +20,18 @@ read_value(struct reading *d, size_t feature, float *value)
 {
     bool truth;
 
-    switch (json_peek(&d->json)) {
+    switch (jr_peek(&d->json)) {
     case JSON_T_TRUE:
     case JSON_T_FALSE:
-        if (!json_boolean(&d->json, &truth))
+        if (!jr_boolean(&d->json, &truth))
             return false;
         *value = truth;
         return true;
     case JSON_T_NUMBER:
     case JSON_T_NULL:
-        return json_float(&d->json, value);
+        return jr_float(&d->json, value);
     case JSON_T_END:
-        return json_fail(&d->json, "expected a value");
+        return jr_fail(&d->json, "expected a value");
     default:
         d->refused = true;
         err_set(d->err, ERR_INVALID, "row %zu: feature '%.80s' is not a number", d->row,
@@ -46,9 +46,9 @@ read_array_row(struct reading *d)
     size_t features = d->model->info->features, count = 0;
     float value;
 
-    if (!json_enter_array(&d->json))
+    if (!jr_enter_array(&d->json))
         return false;
-    while (json_element(&d->json)) {
+    while (jr_element(&d->json)) {
         if (!read_value(d, count < features ? count : features - 1, &value))
             return false;
         if (count < features)
@@ -74,7 +74,7 @@ read_record(struct reading *d)
     struct json_text key;
     const char *name;
 
-    if (!json_enter_object(&d->json))
+    if (!jr_enter_object(&d->json))
         return false;
     /* A record of no bytes becomes a row of floats: bound before it is made. */
     if (d->row == d->max_rows || d->work->len + features > ADAPTER_VALUES_MAX) {
@@ -85,15 +85,15 @@ read_record(struct reading *d)
     }
     for (size_t f = 0; f < features; f++)
         adapter_push(d->work, NAN);
-    while (json_member(&d->json, &key)) {
+    while (jr_member(&d->json, &key)) {
         name = key.data;
         len = key.len;
         if (key.escaped) {
             /* Rare: resolve it as a string of its own, quotes included. */
             struct json_reader r;
-            json_open(&r, key.data - 1, key.len + 2);
-            if (!json_string(&r, d->work->arena, &name, &len))
-                return json_fail(&d->json, "malformed name");
+            jr_open(&r, key.data - 1, key.len + 2);
+            if (!jr_string(&r, d->work->arena, &name, &len))
+                return jr_fail(&d->json, "malformed name");
         }
         int64_t f = model_feature(d->model, name, len, hint);
         if (f < 0) {
@@ -113,15 +113,15 @@ read_record(struct reading *d)
 static bool
 read_row(struct reading *d)
 {
-    return json_peek(&d->json) == JSON_T_OBJECT ? read_record(d) : read_array_row(d);
+    return jr_peek(&d->json) == JSON_T_OBJECT ? read_record(d) : read_array_row(d);
 }
 
 static bool
 read_rows(struct reading *d)
 {
-    if (!json_enter_array(&d->json))
+    if (!jr_enter_array(&d->json))
         return false;
-    while (json_element(&d->json))
+    while (jr_element(&d->json))
         if (!read_row(d))
             return false;
     return !d->json.failed;
@@ -137,13 +137,13 @@ read_request(const struct model *model, const char *body, size_t len, size_t max
 
     adapter_begin(work);
     input->id[0] = '\0';
-    json_open(&d.json, body, len);
-    if (!json_enter_object(&d.json))
-        json_fail(&d.json, "expected an object");
-    while (json_member(&d.json, &key)) {
-        bool many = json_key_is(&key, "rows") || json_key_is(&key, "instances") ||
-                    json_key_is(&key, "records");
-        bool one = json_key_is(&key, "row") || json_key_is(&key, "record");
+    jr_open(&d.json, body, len);
+    if (!jr_enter_object(&d.json))
+        jr_fail(&d.json, "expected an object");
+    while (jr_member(&d.json, &key)) {
+        bool many =
+            jr_key_is(&key, "rows") || jr_key_is(&key, "instances") || jr_key_is(&key, "records");
+        bool one = jr_key_is(&key, "row") || jr_key_is(&key, "record");
         bool ok;
         if (many || one) {
             if (seen)
@@ -151,17 +151,17 @@ read_request(const struct model *model, const char *body, size_t len, size_t max
                                "give one of rows, instances, records, row and record");
             seen = true;
             ok = many ? read_rows(&d) : read_row(&d);
-        } else if (json_key_is(&key, "id")) {
+        } else if (jr_key_is(&key, "id")) {
             ok = adapter_read_id(&d.json, work, input);
         } else {
-            ok = json_skip(&d.json);
+            ok = jr_skip(&d.json);
         }
         if (!ok)
             break;
     }
     if (d.refused)
         return err->code;
-    if (json_finish(&d.json, err))
+    if (jr_finish(&d.json, err))
         return err->code;
     if (!seen)
         return err_set(err, ERR_INVALID,

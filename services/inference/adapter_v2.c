@@ -56,26 +56,26 @@ read_value(struct json_reader *r, const struct datatype *type, float *value)
 {
     double number;
     bool truth;
-    enum json_type next = json_peek(r);
+    enum json_type next = jr_peek(r);
 
     if (type->kind == KIND_BOOLEAN && (next == JSON_T_TRUE || next == JSON_T_FALSE)) {
-        if (!json_boolean(r, &truth))
+        if (!jr_boolean(r, &truth))
             return false;
         *value = truth;
         return true;
     }
     if (next != JSON_T_NUMBER && next != JSON_T_NULL)
-        return json_fail(r, "expected a number");
+        return jr_fail(r, "expected a number");
     /* FP32 text is rounded once; FP64 is a double first, as a client's array was. */
     if (next == JSON_T_NULL || strcmp(type->name, "FP32") == 0)
-        return json_float(r, value);
-    if (!json_number(r, &number))
+        return jr_float(r, value);
+    if (!jr_number(r, &number))
         return false;
     if (type->kind == KIND_INTEGER &&
         (!(number >= type->low && number <= type->high) || number != trunc(number)))
-        return json_fail(r, "a number does not fit the integer datatype");
+        return jr_fail(r, "a number does not fit the integer datatype");
     if (type->kind == KIND_BOOLEAN && number != 0 && number != 1)
-        return json_fail(r, "a BOOL is not true, false, 1 or 0");
+        return jr_fail(r, "a BOOL is not true, false, 1 or 0");
     *value = (float)number;
     return true;
 }
@@ -88,13 +88,13 @@ read_data(struct reading *d, struct json_reader *r, struct tensor *t)
 
     t->first = d->work->len;
     t->outer = t->inner = 0;
-    if (!json_enter_array(r))
+    if (!jr_enter_array(r))
         return false;
-    while (json_element(r)) {
-        bool nested = json_peek(r) == JSON_T_ARRAY;
+    while (jr_element(r)) {
+        bool nested = jr_peek(r) == JSON_T_ARRAY;
         size_t before = d->work->len;
         if (t->outer > 0 && nested != (t->inner > 0))
-            return json_fail(r, "data mixes numbers and arrays");
+            return jr_fail(r, "data mixes numbers and arrays");
         t->outer++;
         if (!nested) {
             if (!read_value(r, t->type, &value))
@@ -102,16 +102,16 @@ read_data(struct reading *d, struct json_reader *r, struct tensor *t)
             adapter_push(d->work, value);
             continue;
         }
-        if (!json_enter_array(r))
+        if (!jr_enter_array(r))
             return false;
-        while (json_element(r)) {
+        while (jr_element(r)) {
             if (!read_value(r, t->type, &value))
                 return false;
             adapter_push(d->work, value);
         }
         size_t inner = d->work->len - before;
         if (inner == 0 || (t->inner > 0 && inner != t->inner))
-            return json_fail(r, "the rows of nested data differ in length, or are empty");
+            return jr_fail(r, "the rows of nested data differ in length, or are empty");
         t->inner = inner;
     }
     t->count = d->work->len - t->first;
@@ -123,13 +123,13 @@ read_datatype(struct reading *d, struct tensor *t)
 {
     struct json_text text;
 
-    if (!json_raw_string(&d->json, &text))
+    if (!jr_raw_string(&d->json, &text))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(datatypes); i++)
-        if (json_key_is(&text, datatypes[i].name))
+        if (jr_key_is(&text, datatypes[i].name))
             t->type = &datatypes[i];
-    return t->type || json_fail(&d->json, "the datatype must be FP16, BF16, FP32, FP64, INT8 … "
-                                          "INT64, UINT8 … UINT64 or BOOL");
+    return t->type || jr_fail(&d->json, "the datatype must be FP16, BF16, FP32, FP64, INT8 … "
+                                        "INT64, UINT8 … UINT64 or BOOL");
 }
 
 static bool
@@ -137,16 +137,16 @@ read_shape(struct reading *d, struct tensor *t)
 {
     t->dimensions = 0;
     t->has_shape = true;
-    if (!json_enter_array(&d->json))
+    if (!jr_enter_array(&d->json))
         return false;
-    while (json_element(&d->json)) {
+    while (jr_element(&d->json)) {
         if (t->dimensions == DIMENSIONS_MAX)
-            return json_fail(&d->json, "a shape of more than 8 dimensions");
+            return jr_fail(&d->json, "a shape of more than 8 dimensions");
         int64_t *size = &t->shape[t->dimensions++];
-        if (!json_integer(&d->json, size))
+        if (!jr_integer(&d->json, size))
             return false;
         if (*size < 0 || *size > (1 << 30))
-            return json_fail(&d->json, "a dimension is negative or too large");
+            return jr_fail(&d->json, "a dimension is negative or too large");
     }
     return !d->json.failed;
 }
@@ -157,25 +157,25 @@ read_tensor(struct reading *d, struct tensor *t)
     struct json_text key;
 
     *t = (struct tensor){0};
-    if (!json_enter_object(&d->json))
+    if (!jr_enter_object(&d->json))
         return false;
-    while (json_member(&d->json, &key)) {
+    while (jr_member(&d->json, &key)) {
         bool ok = true;
-        if (json_key_is(&key, "name")) {
-            ok = json_string(&d->json, d->work->arena, &t->name, &t->name_len);
-        } else if (json_key_is(&key, "datatype")) {
+        if (jr_key_is(&key, "name")) {
+            ok = jr_string(&d->json, d->work->arena, &t->name, &t->name_len);
+        } else if (jr_key_is(&key, "datatype")) {
             ok = read_datatype(d, t);
-        } else if (json_key_is(&key, "shape")) {
+        } else if (jr_key_is(&key, "shape")) {
             ok = read_shape(d, t);
-        } else if (json_key_is(&key, "data")) {
+        } else if (jr_key_is(&key, "data")) {
             if (t->has_data)
-                return json_fail(&d->json, "data twice");
+                return jr_fail(&d->json, "data twice");
             t->has_data = true;
             t->postponed = !t->type;
             t->data = d->json;
-            ok = t->type ? read_data(d, &d->json, t) : json_skip(&d->json);
+            ok = t->type ? read_data(d, &d->json, t) : jr_skip(&d->json);
         } else {
-            ok = json_skip(&d->json);
+            ok = jr_skip(&d->json);
         }
         if (!ok)
             return false;
@@ -183,7 +183,7 @@ read_tensor(struct reading *d, struct tensor *t)
     if (d->json.failed)
         return false;
     if (!t->name || !t->type || !t->has_shape || !t->has_data)
-        return json_fail(&d->json, "an input needs name, shape, datatype and data");
+        return jr_fail(&d->json, "an input needs name, shape, datatype and data");
     if (t->postponed && !read_data(d, &t->data, t)) {
         d->json.failed = true;
         d->json.err = t->data.err;
@@ -292,7 +292,7 @@ finish_columns(struct reading *d, size_t given, const uint8_t *seen, struct err 
 static enum err_code
 reader_error(struct json_reader *r, struct err *err)
 {
-    json_fail(r, "malformed");
+    jr_fail(r, "malformed");
     return err_set(err, r->err.code, "%s", r->err.message);
 }
 
@@ -303,9 +303,9 @@ read_inputs(struct reading *d, size_t max_rows, struct err *err)
     uint8_t *seen = NULL;
     size_t given = 0;
 
-    if (!json_enter_array(&d->json))
+    if (!jr_enter_array(&d->json))
         return reader_error(&d->json, err);
-    while (json_element(&d->json)) {
+    while (jr_element(&d->json)) {
         if (!read_tensor(d, &t))
             return reader_error(&d->json, err);
         if (check_shape(&t, err))
@@ -341,20 +341,20 @@ read_outputs(struct reading *d)
 {
     struct json_text key, name;
 
-    if (!json_enter_array(&d->json))
+    if (!jr_enter_array(&d->json))
         return false;
-    while (json_element(&d->json)) {
-        if (!json_enter_object(&d->json))
+    while (jr_element(&d->json)) {
+        if (!jr_enter_object(&d->json))
             return false;
-        while (json_member(&d->json, &key)) {
-            if (!json_key_is(&key, "name")) {
-                if (!json_skip(&d->json))
+        while (jr_member(&d->json, &key)) {
+            if (!jr_key_is(&key, "name")) {
+                if (!jr_skip(&d->json))
                     return false;
                 continue;
             }
-            if (!json_raw_string(&d->json, &name))
+            if (!jr_raw_string(&d->json, &name))
                 return false;
-            if (!json_key_is(&name, d->model->info->output))
+            if (!jr_key_is(&name, d->model->info->output))
                 d->output_unknown = true;
         }
     }
@@ -372,28 +372,28 @@ read_request(const struct model *model, const char *body, size_t len, size_t max
     adapter_begin(work);
     input->rows = 0;
     input->id[0] = '\0';
-    json_open(&d.json, body, len);
-    if (!json_enter_object(&d.json))
+    jr_open(&d.json, body, len);
+    if (!jr_enter_object(&d.json))
         return reader_error(&d.json, err);
-    while (json_member(&d.json, &key)) {
+    while (jr_member(&d.json, &key)) {
         bool ok = true;
-        if (json_key_is(&key, "inputs")) {
+        if (jr_key_is(&key, "inputs")) {
             if (inputs)
                 return err_set(err, ERR_INVALID, "inputs twice");
             inputs = true;
             if (read_inputs(&d, max_rows, err))
                 return err->code;
-        } else if (json_key_is(&key, "id")) {
+        } else if (jr_key_is(&key, "id")) {
             ok = adapter_read_id(&d.json, work, input);
-        } else if (json_key_is(&key, "outputs")) {
+        } else if (jr_key_is(&key, "outputs")) {
             ok = read_outputs(&d);
         } else {
-            ok = json_skip(&d.json);
+            ok = jr_skip(&d.json);
         }
         if (!ok)
             return reader_error(&d.json, err);
     }
-    if (json_finish(&d.json, err))
+    if (jr_finish(&d.json, err))
         return err->code;
     if (!inputs)
         return err_set(err, ERR_INVALID, "the request has no inputs");

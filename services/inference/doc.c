@@ -7,7 +7,7 @@
 
 #define FORWARD(d, call, ...)                                                                      \
     ((d)->binary ? ubj_##call(&(d)->u.ubj __VA_OPT__(, ) __VA_ARGS__)                              \
-                 : json_##call(&(d)->u.json __VA_OPT__(, ) __VA_ARGS__))
+                 : jr_##call(&(d)->u.json __VA_OPT__(, ) __VA_ARGS__))
 
 void
 doc_open(struct doc *d, bool binary, const void *data, size_t len)
@@ -16,7 +16,7 @@ doc_open(struct doc *d, bool binary, const void *data, size_t len)
     if (binary)
         ubj_open(&d->u.ubj, data, len);
     else
-        json_open(&d->u.json, data, len);
+        jr_open(&d->u.json, data, len);
 }
 
 bool
@@ -46,7 +46,7 @@ doc_element(struct doc *d)
 bool
 doc_at_object(struct doc *d)
 {
-    return d->binary ? ubj_at_object(&d->u.ubj) : json_peek(&d->u.json) == JSON_T_OBJECT;
+    return d->binary ? ubj_at_object(&d->u.ubj) : jr_peek(&d->u.json) == JSON_T_OBJECT;
 }
 
 bool
@@ -56,10 +56,10 @@ doc_integer(struct doc *d, int64_t *value)
 
     if (d->binary)
         return ubj_integer(&d->u.ubj, value);
-    enum json_type type = json_peek(&d->u.json);
+    enum json_type type = jr_peek(&d->u.json);
     if (type != JSON_T_TRUE && type != JSON_T_FALSE)
-        return json_integer(&d->u.json, value);
-    if (!json_boolean(&d->u.json, &truth))
+        return jr_integer(&d->u.json, value);
+    if (!jr_boolean(&d->u.json, &truth))
         return false;
     *value = truth;
     return true;
@@ -68,7 +68,7 @@ doc_integer(struct doc *d, int64_t *value)
 bool
 doc_raw_string(struct doc *d, struct json_text *text)
 {
-    return d->binary ? ubj_string(&d->u.ubj, text) : json_raw_string(&d->u.json, text);
+    return d->binary ? ubj_string(&d->u.ubj, text) : jr_raw_string(&d->u.json, text);
 }
 
 bool
@@ -77,7 +77,7 @@ doc_string(struct doc *d, struct arena *arena, const char **s, size_t *len)
     struct json_text text;
 
     if (!d->binary)
-        return json_string(&d->u.json, arena, s, len);
+        return jr_string(&d->u.json, arena, s, len);
     if (!ubj_string(&d->u.ubj, &text))
         return false;
     *s = arena_strndup(arena, text.data, text.len);
@@ -113,7 +113,7 @@ doc_float_array(struct doc *d, struct doc_floats *out)
     if (!doc_enter_array(d))
         return false;
     while (doc_element(d)) {
-        if (d->binary ? !ubj_number(&d->u.ubj, &wide) : !json_float(&d->u.json, &value))
+        if (d->binary ? !ubj_number(&d->u.ubj, &wide) : !jr_float(&d->u.json, &value))
             return false;
         if (out->len == out->cap) {
             out->cap = out->cap ? out->cap * 2 : 64;

@@ -29,15 +29,15 @@ recognise(const char *data, size_t len)
 
     if (len > 1 && data[0] == '{' && memchr("iUIlL#$", data[1], 7))
         return &runtime_xgboost_ubjson;
-    json_open(&r, data, len);
-    if (!json_enter_object(&r))
+    jr_open(&r, data, len);
+    if (!jr_enter_object(&r))
         return NULL;
-    while (json_member(&r, &key)) {
-        if (json_key_is(&key, "learner"))
+    while (jr_member(&r, &key)) {
+        if (jr_key_is(&key, "learner"))
             return &runtime_xgboost_json;
-        if (json_key_is(&key, "modelbus_linear"))
+        if (jr_key_is(&key, "modelbus_linear"))
             return &runtime_linear;
-        if (!json_skip(&r))
+        if (!jr_skip(&r))
             return NULL;
     }
     return NULL;

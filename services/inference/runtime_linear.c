@@ -53,10 +53,10 @@ add_double(struct reading *r, struct doubles *v)
 {
     double value;
 
-    if (!json_number(&r->json, &value))
+    if (!jr_number(&r->json, &value))
         return false;
     if (!isfinite(value))
-        return json_fail(&r->json, "a weight is not finite");
+        return jr_fail(&r->json, "a weight is not finite");
     if (v->len == v->cap) {
         v->cap = v->cap ? v->cap * 2 : 64;
         v->data = mem_realloc(v->data, v->cap * sizeof(*v->data));
@@ -68,9 +68,9 @@ add_double(struct reading *r, struct doubles *v)
 static bool
 read_doubles(struct reading *r, struct doubles *v)
 {
-    if (!json_enter_array(&r->json))
+    if (!jr_enter_array(&r->json))
         return false;
-    while (json_element(&r->json))
+    while (jr_element(&r->json))
         if (!add_double(r, v))
             return false;
     return !r->json.failed;
@@ -79,19 +79,18 @@ read_doubles(struct reading *r, struct doubles *v)
 static bool
 read_coef(struct reading *r)
 {
-    if (!json_enter_array(&r->json))
+    if (!jr_enter_array(&r->json))
         return false;
-    while (json_element(&r->json)) {
+    while (jr_element(&r->json)) {
         size_t before = r->coef.len;
         if (!read_doubles(r, &r->coef))
             return false;
         size_t columns = r->coef.len - before;
         if (columns == 0 || columns > RUNTIME_FEATURES_MAX || (r->rows && columns != r->columns))
-            return json_fail(&r->json,
-                             "the rows of coef differ in length, or are empty or too long");
+            return jr_fail(&r->json, "the rows of coef differ in length, or are empty or too long");
         r->columns = columns;
         if (++r->rows > RUNTIME_OUTPUTS_MAX)
-            return json_fail(&r->json, "too many rows in coef");
+            return jr_fail(&r->json, "too many rows in coef");
     }
     return !r->json.failed;
 }
@@ -105,22 +104,22 @@ read_names(struct reading *r, char ***names, size_t *count)
     int64_t number;
 
     if (*count)
-        return json_fail(&r->json, "given twice");
-    if (!json_enter_array(&r->json))
+        return jr_fail(&r->json, "given twice");
+    if (!jr_enter_array(&r->json))
         return false;
-    while (json_element(&r->json)) {
+    while (jr_element(&r->json)) {
         arena_reset(r->arena);
-        if (json_peek(&r->json) == JSON_T_NUMBER) {
-            if (!json_integer(&r->json, &number))
+        if (jr_peek(&r->json) == JSON_T_NUMBER) {
+            if (!jr_integer(&r->json, &number))
                 return false;
             text = arena_printf(r->arena, "%lld", (long long)number);
             len = strlen(text);
-        } else if (!json_string(&r->json, r->arena, &text, &len)) {
+        } else if (!jr_string(&r->json, r->arena, &text, &len)) {
             return false;
         }
         if (len == 0 || len > RUNTIME_NAME_MAX || strlen(text) != len ||
             *count == RUNTIME_FEATURES_MAX)
-            return json_fail(&r->json, "a name is empty or too long, or there are too many");
+            return jr_fail(&r->json, "a name is empty or too long, or there are too many");
         if (*count == cap) {
             cap = cap ? cap * 2 : 16;
             *names = mem_realloc(*names, cap * sizeof(**names));
@@ -135,16 +134,16 @@ read_link(struct reading *r)
 {
     struct json_text text;
 
-    if (!json_raw_string(&r->json, &text))
+    if (!jr_raw_string(&r->json, &text))
         return false;
-    if (json_key_is(&text, "identity"))
+    if (jr_key_is(&text, "identity"))
         r->link = LINK_IDENTITY;
-    else if (json_key_is(&text, "logistic"))
+    else if (jr_key_is(&text, "logistic"))
         r->link = LINK_LOGISTIC;
-    else if (json_key_is(&text, "softmax"))
+    else if (jr_key_is(&text, "softmax"))
         r->link = LINK_SOFTMAX;
     else
-        return json_fail(&r->json, "link must be identity, logistic or softmax");
+        return jr_fail(&r->json, "link must be identity, logistic or softmax");
     return true;
 }
 
@@ -153,24 +152,24 @@ read_file(struct reading *r)
 {
     struct json_text key;
 
-    if (!json_enter_object(&r->json))
+    if (!jr_enter_object(&r->json))
         return false;
-    while (json_member(&r->json, &key)) {
+    while (jr_member(&r->json, &key)) {
         bool ok;
-        if (json_key_is(&key, "modelbus_linear"))
-            ok = json_integer(&r->json, &r->version);
-        else if (json_key_is(&key, "link"))
+        if (jr_key_is(&key, "modelbus_linear"))
+            ok = jr_integer(&r->json, &r->version);
+        else if (jr_key_is(&key, "link"))
             ok = read_link(r);
-        else if (json_key_is(&key, "coef"))
+        else if (jr_key_is(&key, "coef"))
             ok = read_coef(r);
-        else if (json_key_is(&key, "intercept"))
+        else if (jr_key_is(&key, "intercept"))
             ok = read_doubles(r, &r->intercept);
-        else if (json_key_is(&key, "feature_names"))
+        else if (jr_key_is(&key, "feature_names"))
             ok = read_names(r, &r->names, &r->name_count);
-        else if (json_key_is(&key, "classes"))
+        else if (jr_key_is(&key, "classes"))
             ok = read_names(r, &r->classes, &r->class_count);
         else
-            ok = json_fail(&r->json, "unknown member");
+            ok = jr_fail(&r->json, "unknown member");
         if (!ok)
             return false;
     }
@@ -205,10 +204,10 @@ open_linear(const void *data, size_t len, struct runtime **runtime, struct err *
     CLEANUP(arena_free) struct arena *arena = arena_new(4096, 0);
     struct reading r = {.arena = arena, .link = -1};
 
-    json_open(&r.json, data, len);
+    jr_open(&r.json, data, len);
     if (!read_file(&r))
-        json_fail(&r.json, "not a linear-json model");
-    if (json_finish(&r.json, err) || check(&r, err)) {
+        jr_fail(&r.json, "not a linear-json model");
+    if (jr_finish(&r.json, err) || check(&r, err)) {
         free(r.coef.data);
         free(r.intercept.data);
         runtime_names_free(r.names, r.name_count);

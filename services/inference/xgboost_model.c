@@ -80,17 +80,17 @@ read_learner_param(struct reading *r)
         return false;
     while (doc_member(&r->doc, &key)) {
         bool ok = true;
-        if (json_key_is(&key, "base_score")) {
+        if (jr_key_is(&key, "base_score")) {
             ok = doc_raw_string(&r->doc, &text);
             if (ok) {
                 free(r->base_score);
                 r->base_score = mem_strndup(text.data, text.len);
             }
-        } else if (json_key_is(&key, "num_class")) {
+        } else if (jr_key_is(&key, "num_class")) {
             ok = read_quoted_integer(r, &r->num_class);
-        } else if (json_key_is(&key, "num_feature")) {
+        } else if (jr_key_is(&key, "num_feature")) {
             ok = read_quoted_integer(r, &r->num_feature);
-        } else if (json_key_is(&key, "num_target")) {
+        } else if (jr_key_is(&key, "num_target")) {
             ok = read_quoted_integer(r, &r->num_target);
         } else {
             ok = doc_skip(&r->doc);
@@ -119,8 +119,8 @@ read_objective(struct reading *r)
     if (!doc_enter_object(&r->doc))
         return false;
     while (doc_member(&r->doc, &key))
-        if (json_key_is(&key, "name") ? !read_name_of(r, r->m->objective, sizeof(r->m->objective))
-                                      : !doc_skip(&r->doc))
+        if (jr_key_is(&key, "name") ? !read_name_of(r, r->m->objective, sizeof(r->m->objective))
+                                    : !doc_skip(&r->doc))
             return false;
     return !doc_failed(&r->doc);
 }
@@ -175,7 +175,7 @@ read_cats(struct reading *r)
     if (!doc_enter_object(&r->doc))
         return false;
     while (doc_member(&r->doc, &key)) {
-        if (!json_key_is(&key, "enc")) {
+        if (!jr_key_is(&key, "enc")) {
             if (!doc_skip(&r->doc))
                 return false;
             continue;
@@ -200,13 +200,13 @@ read_booster_model(struct reading *r)
         return false;
     while (doc_member(&r->doc, &key)) {
         bool ok;
-        if (json_key_is(&key, "trees"))
+        if (jr_key_is(&key, "trees"))
             ok = read_trees(r);
-        else if (json_key_is(&key, "tree_info"))
+        else if (jr_key_is(&key, "tree_info"))
             ok = doc_int_array(&r->doc, &r->tree_info);
-        else if (json_key_is(&key, "weights"))
+        else if (jr_key_is(&key, "weights"))
             ok = doc_float_array(&r->doc, &r->weights);
-        else if (json_key_is(&key, "cats") && doc_at_object(&r->doc))
+        else if (jr_key_is(&key, "cats") && doc_at_object(&r->doc))
             ok = read_cats(r);
         else
             ok = doc_skip(&r->doc);
@@ -227,14 +227,14 @@ read_booster(struct reading *r, bool inner)
         return false;
     while (doc_member(&r->doc, &key)) {
         bool ok;
-        if (json_key_is(&key, "name"))
+        if (jr_key_is(&key, "name"))
             ok = inner ? read_name_of(r, ignored, sizeof(ignored))
                        : read_name_of(r, r->m->booster, sizeof(r->m->booster));
-        else if (json_key_is(&key, "model"))
+        else if (jr_key_is(&key, "model"))
             ok = read_booster_model(r);
-        else if (json_key_is(&key, "gbtree") && !inner)
+        else if (jr_key_is(&key, "gbtree") && !inner)
             ok = read_booster(r, true);
-        else if (json_key_is(&key, "weight_drop"))
+        else if (jr_key_is(&key, "weight_drop"))
             ok = doc_float_array(&r->doc, &r->weight_drop);
         else
             ok = doc_skip(&r->doc);
@@ -253,13 +253,13 @@ read_learner(struct reading *r)
         return false;
     while (doc_member(&r->doc, &key)) {
         bool ok;
-        if (json_key_is(&key, "learner_model_param"))
+        if (jr_key_is(&key, "learner_model_param"))
             ok = read_learner_param(r);
-        else if (json_key_is(&key, "objective"))
+        else if (jr_key_is(&key, "objective"))
             ok = read_objective(r);
-        else if (json_key_is(&key, "feature_names"))
+        else if (jr_key_is(&key, "feature_names"))
             ok = read_feature_names(r);
-        else if (json_key_is(&key, "gradient_booster"))
+        else if (jr_key_is(&key, "gradient_booster"))
             ok = read_booster(r, false);
         else
             ok = doc_skip(&r->doc);
@@ -277,7 +277,7 @@ read_file(struct reading *r)
     if (!doc_enter_object(&r->doc))
         return false;
     while (doc_member(&r->doc, &key))
-        if (json_key_is(&key, "learner") ? !read_learner(r) : !doc_skip(&r->doc))
+        if (jr_key_is(&key, "learner") ? !read_learner(r) : !doc_skip(&r->doc))
             return false;
     return !doc_failed(&r->doc);
 }

@@ -36,21 +36,21 @@ read_arrays(struct doc *doc, struct xgb_tree_arrays *a, const char **unsupported
     while (doc_member(doc, &key)) {
         bool known = false;
         for (size_t i = 0; i < ARRAY_LEN(ints) && !known; i++)
-            if ((known = json_key_is(&key, ints[i].key)) && !doc_int_array(doc, ints[i].ints))
+            if ((known = jr_key_is(&key, ints[i].key)) && !doc_int_array(doc, ints[i].ints))
                 return false;
         if (known)
             continue;
-        if (json_key_is(&key, "split_conditions")) {
+        if (jr_key_is(&key, "split_conditions")) {
             if (!doc_float_array(doc, &a->condition))
                 return false;
-        } else if (json_key_is(&key, "leaf_weights")) {
+        } else if (jr_key_is(&key, "leaf_weights")) {
             *unsupported = "vector leaves (multi_strategy=multi_output_tree)";
             return doc_fail(doc, "vector leaves");
-        } else if (json_key_is(&key, "tree_param")) {
+        } else if (jr_key_is(&key, "tree_param")) {
             if (!doc_enter_object(doc))
                 return false;
             while (doc_member(doc, &key)) {
-                if (!json_key_is(&key, "size_leaf_vector")) {
+                if (!jr_key_is(&key, "size_leaf_vector")) {
                     if (!doc_skip(doc))
                         return false;
                     continue;

@@ -6,7 +6,7 @@
 
 /* Past white space; false at the end of the text. */
 static inline bool
-json_blanks(struct json_reader *r)
+jr_blanks(struct json_reader *r)
 {
     while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\t' || *r->p == '\r'))
         r->p++;
@@ -14,6 +14,6 @@ json_blanks(struct json_reader *r)
 }
 
 /* r->p is at the character after a backslash; moves to the last one of the escape. */
-bool json_escape_valid(struct json_reader *r);
-/* The word null, which json_peek() has announced. */
-bool json_read_null(struct json_reader *r);
+bool jr_escape_valid(struct json_reader *r);
+/* The word null, which jr_peek() has announced. */
+bool jr_read_null(struct json_reader *r);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 void
-json_open(struct json_reader *r, const char *data, size_t len)
+jr_open(struct json_reader *r, const char *data, size_t len)
 {
     r->start = r->p = data;
     r->end = data + len;
@@ -19,7 +19,7 @@ json_open(struct json_reader *r, const char *data, size_t len)
 }
 
 bool
-json_fail(struct json_reader *r, const char *what)
+jr_fail(struct json_reader *r, const char *what)
 {
     if (!r->failed) {
         r->failed = true;
@@ -29,9 +29,9 @@ json_fail(struct json_reader *r, const char *what)
 }
 
 enum json_type
-json_peek(struct json_reader *r)
+jr_peek(struct json_reader *r)
 {
-    if (r->failed || !json_blanks(r))
+    if (r->failed || !jr_blanks(r))
         return JSON_T_END;
     switch (*r->p) {
     case '{':
@@ -60,23 +60,23 @@ enter(struct json_reader *r, char bracket, const char *expected)
 {
     if (r->failed)
         return false;
-    if (!json_blanks(r) || *r->p != bracket)
-        return json_fail(r, expected);
+    if (!jr_blanks(r) || *r->p != bracket)
+        return jr_fail(r, expected);
     if (r->depth == JSON_DEPTH_MAX)
-        return json_fail(r, "nested too deep");
+        return jr_fail(r, "nested too deep");
     r->p++;
     r->first[r->depth++] = 1;
     return true;
 }
 
 bool
-json_enter_object(struct json_reader *r)
+jr_enter_object(struct json_reader *r)
 {
     return enter(r, '{', "expected an object");
 }
 
 bool
-json_enter_array(struct json_reader *r)
+jr_enter_array(struct json_reader *r)
 {
     return enter(r, '[', "expected an array");
 }
@@ -87,8 +87,8 @@ next_item(struct json_reader *r, char bracket, const char *expected)
 {
     if (r->failed)
         return false;
-    if (!json_blanks(r))
-        return json_fail(r, expected);
+    if (!jr_blanks(r))
+        return jr_fail(r, expected);
     uint8_t *first = &r->first[r->depth - 1];
     if (*r->p == bracket) {
         r->p++;
@@ -100,56 +100,56 @@ next_item(struct json_reader *r, char bracket, const char *expected)
         return true;
     }
     if (*r->p != ',')
-        return json_fail(r, expected);
+        return jr_fail(r, expected);
     r->p++;
     /* A bracket here would be a trailing comma: the caller's value does not begin with it. */
-    return json_blanks(r) || json_fail(r, "the text ends within a list");
+    return jr_blanks(r) || jr_fail(r, "the text ends within a list");
 }
 
 bool
-json_element(struct json_reader *r)
+jr_element(struct json_reader *r)
 {
     return next_item(r, ']', "expected ',' or ']'");
 }
 
 bool
-json_member(struct json_reader *r, struct json_text *key)
+jr_member(struct json_reader *r, struct json_text *key)
 {
     if (!next_item(r, '}', "expected ',' or '}'"))
         return false;
     if (*r->p != '"')
-        return json_fail(r, "expected a name");
-    if (!json_raw_string(r, key))
+        return jr_fail(r, "expected a name");
+    if (!jr_raw_string(r, key))
         return false;
-    if (!json_blanks(r) || *r->p != ':')
-        return json_fail(r, "expected ':'");
+    if (!jr_blanks(r) || *r->p != ':')
+        return jr_fail(r, "expected ':'");
     r->p++;
     return true;
 }
 
 bool
-json_raw_string(struct json_reader *r, struct json_text *text)
+jr_raw_string(struct json_reader *r, struct json_text *text)
 {
     if (r->failed)
         return false;
-    if (!json_blanks(r) || *r->p != '"')
-        return json_fail(r, "expected a string");
+    if (!jr_blanks(r) || *r->p != '"')
+        return jr_fail(r, "expected a string");
     const char *start = ++r->p;
     bool escaped = false;
     for (;; r->p++) {
         if (r->p == r->end)
-            return json_fail(r, "the text ends within a string");
+            return jr_fail(r, "the text ends within a string");
         unsigned char c = (unsigned char)*r->p;
         if (c == '"')
             break;
         if (c < 0x20)
-            return json_fail(r, "control character in a string");
+            return jr_fail(r, "control character in a string");
         if (c == '\\') {
             escaped = true;
             if (++r->p == r->end)
-                return json_fail(r, "the text ends within a string");
-            if (!json_escape_valid(r))
-                return json_fail(r, "unknown escape");
+                return jr_fail(r, "the text ends within a string");
+            if (!jr_escape_valid(r))
+                return jr_fail(r, "unknown escape");
         }
     }
     *text = (struct json_text){start, (size_t)(r->p - start), escaped};
@@ -161,15 +161,15 @@ static bool
 literal(struct json_reader *r, const char *word, size_t len)
 {
     if ((size_t)(r->end - r->p) < len || memcmp(r->p, word, len) != 0)
-        return json_fail(r, "expected a value");
+        return jr_fail(r, "expected a value");
     r->p += len;
     return true;
 }
 
 bool
-json_boolean(struct json_reader *r, bool *value)
+jr_boolean(struct json_reader *r, bool *value)
 {
-    enum json_type type = json_peek(r);
+    enum json_type type = jr_peek(r);
 
     if (type == JSON_T_TRUE && literal(r, "true", 4)) {
         *value = true;
@@ -179,11 +179,11 @@ json_boolean(struct json_reader *r, bool *value)
         *value = false;
         return true;
     }
-    return json_fail(r, "expected true or false");
+    return jr_fail(r, "expected true or false");
 }
 
 bool
-json_read_null(struct json_reader *r)
+jr_read_null(struct json_reader *r)
 {
     return literal(r, "null", 4);
 }
@@ -197,38 +197,38 @@ skip_scalar(struct json_reader *r, enum json_type type)
 
     switch (type) {
     case JSON_T_STRING:
-        return json_raw_string(r, &text);
+        return jr_raw_string(r, &text);
     case JSON_T_NUMBER:
-        return json_number(r, &number);
+        return jr_number(r, &number);
     case JSON_T_TRUE:
     case JSON_T_FALSE:
-        return json_boolean(r, &boolean);
+        return jr_boolean(r, &boolean);
     case JSON_T_NULL:
-        return json_read_null(r);
+        return jr_read_null(r);
     default:
-        return json_fail(r, "expected a value");
+        return jr_fail(r, "expected a value");
     }
 }
 
 bool
-json_skip(struct json_reader *r)
+jr_skip(struct json_reader *r)
 {
     int outside = r->depth;
     bool object[JSON_DEPTH_MAX + 1]; /* by depth: what we are in */
     struct json_text key;
 
     do {
-        enum json_type type = json_peek(r);
+        enum json_type type = jr_peek(r);
         if (type == JSON_T_OBJECT || type == JSON_T_ARRAY) {
             bool in = type == JSON_T_OBJECT;
-            if (!(in ? json_enter_object(r) : json_enter_array(r)))
+            if (!(in ? jr_enter_object(r) : jr_enter_array(r)))
                 return false;
             object[r->depth] = in;
         } else if (!skip_scalar(r, type)) {
             return false;
         }
         /* Out of all that end here, to the next value. */
-        while (r->depth > outside && !(object[r->depth] ? json_member(r, &key) : json_element(r)))
+        while (r->depth > outside && !(object[r->depth] ? jr_member(r, &key) : jr_element(r)))
             if (r->failed)
                 return false;
     } while (r->depth > outside);
@@ -236,12 +236,12 @@ json_skip(struct json_reader *r)
 }
 
 enum err_code
-json_finish(struct json_reader *r, struct err *err)
+jr_finish(struct json_reader *r, struct err *err)
 {
     if (!r->failed && r->depth > 0)
-        json_fail(r, "unfinished value");
-    if (!r->failed && json_blanks(r))
-        json_fail(r, "expected the end of the text");
+        jr_fail(r, "unfinished value");
+    if (!r->failed && jr_blanks(r))
+        jr_fail(r, "expected the end of the text");
     if (!r->failed)
         return ERR_OK;
     return err_set(err, r->err.code, "%s", r->err.message);

@@ -3,35 +3,30 @@
  * json_reader.h - a pull parser for JSON that comes from outside on the hot path.
  *
  * For request bodies and model files, where a tree of values would cost more than
- * the work itself. Configuration, REST documents and tools use jansson instead.
- * RFC 8259, plus the bare words NaN, Infinity and -Infinity as numbers, which Triton's
- * clients and XGBoost write. Bounds: depth JSON_DEPTH_MAX, 800 characters a number. Nothing is
- * allocated but by json_string(), in its arena. Names may repeat: that is the caller's
+ * the work itself. Configuration, REST documents and tools use jansson instead, whose names
+ * begin with json_. RFC 8259, plus the bare words NaN, Infinity and -Infinity as numbers, which
+ * Triton's clients and XGBoost write. Bounds: depth JSON_DEPTH_MAX, 800 characters a number.
+ * Nothing is allocated but by jr_string(), in its arena. Names may repeat: that is the caller's
  * concern. Errors name the byte offset and what was expected.
  *
- *     json_open(&r, data, len);
- *     json_enter_object(&r);
- *     while (json_member(&r, &key))
- *         if (json_key_is(&key, "shape"))
+ *     jr_open(&r, data, len);
+ *     jr_enter_object(&r);
+ *     while (jr_member(&r, &key))
+ *         if (jr_key_is(&key, "shape"))
  *             read_shape(&r, ...);
  *         else
- *             json_skip(&r);
- *     return json_finish(&r, err);
+ *             jr_skip(&r);
+ *     return jr_finish(&r, err);
  *
- * The first error sticks: later calls do nothing and return false (json_peek(): END), so loops
- * end by themselves and only json_finish() needs to be checked. Each value must be consumed
- * exactly once, by the call for its type or by json_skip(). Functions that fail leave
+ * The first error sticks: later calls do nothing and return false (jr_peek(): END), so loops
+ * end by themselves and only jr_finish() needs to be checked. Each value must be consumed
+ * exactly once, by the call for its type or by jr_skip(). Functions that fail leave
  * their outputs untouched. One thread at a time; the text is borrowed and not changed.
  */
 #pragma once
 
 #include "arena/arena.h"
 #include "err/err.h"
-
-/* Two names of ours are jansson's as well: as symbols they are apart, or jansson's own calls
- * would end here. A file includes one of the two headers. */
-#define json_integer json_reader_integer
-#define json_string json_reader_string
 
 #define JSON_DEPTH_MAX 64
 
@@ -60,33 +55,33 @@ struct json_text { /* raw contents between the quotes; escapes not resolved */
     bool escaped;
 };
 
-void json_open(struct json_reader *r, const char *data, size_t len);
+void jr_open(struct json_reader *r, const char *data, size_t len);
 /* Type of the next value, which is not consumed; END: none, or an error. */
-enum json_type json_peek(struct json_reader *r);
+enum json_type jr_peek(struct json_reader *r);
 
 /* Both fail the reader when the next value is of another type. */
-bool json_enter_object(struct json_reader *r);
-bool json_enter_array(struct json_reader *r);
+bool jr_enter_object(struct json_reader *r);
+bool jr_enter_array(struct json_reader *r);
 /* The next name; its value follows. False after the closing brace, which is consumed. */
-bool json_member(struct json_reader *r, struct json_text *key);
-bool json_key_is(const struct json_text *key, const char *name); /* name: at most 80 bytes */
+bool jr_member(struct json_reader *r, struct json_text *key);
+bool jr_key_is(const struct json_text *key, const char *name); /* name: at most 80 bytes */
 /* True: a value follows. False after the closing bracket, which is consumed. */
-bool json_element(struct json_reader *r);
+bool jr_element(struct json_reader *r);
 
 /* Correctly rounded; a number past the type's range fails, one too small becomes 0. */
-bool json_number(struct json_reader *r, double *value);
+bool jr_number(struct json_reader *r, double *value);
 /* Rounded to float once; null reads as NaN. */
-bool json_float(struct json_reader *r, float *value);
-bool json_integer(struct json_reader *r, int64_t *value); /* no fraction, no exponent */
-bool json_boolean(struct json_reader *r, bool *value);
+bool jr_float(struct json_reader *r, float *value);
+bool jr_integer(struct json_reader *r, int64_t *value); /* no fraction, no exponent */
+bool jr_boolean(struct json_reader *r, bool *value);
 /* Escapes are well-formed but not resolved, UTF-8 is not checked. */
-bool json_raw_string(struct json_reader *r, struct json_text *text);
+bool jr_raw_string(struct json_reader *r, struct json_text *text);
 /* Escapes resolved, UTF-8 checked, NUL-terminated in arena; may contain NULs (compare *len). Fails
  * past the arena's limit. */
-bool json_string(struct json_reader *r, struct arena *arena, const char **s, size_t *len);
-bool json_skip(struct json_reader *r); /* one value, whatever it is */
-bool json_fail(struct json_reader *r,
-               const char *what); /* the caller's own error, with the offset; false */
+bool jr_string(struct json_reader *r, struct arena *arena, const char **s, size_t *len);
+bool jr_skip(struct json_reader *r); /* one value, whatever it is */
+bool jr_fail(struct json_reader *r,
+             const char *what); /* the caller's own error, with the offset; false */
 
 /* ERR_OK when no error stuck and only white space is left. */
-MUST_CHECK enum err_code json_finish(struct json_reader *r, struct err *err);
+MUST_CHECK enum err_code jr_finish(struct json_reader *r, struct err *err);

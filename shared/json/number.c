@@ -48,7 +48,7 @@ scan_special(struct json_reader *r, struct number *n, const char *p)
         n->value = n->negative ? -INFINITY : INFINITY;
         n->end = p + 8;
     } else {
-        return json_fail(r, "expected a number");
+        return jr_fail(r, "expected a number");
     }
     r->p = n->end;
     return true;
@@ -96,8 +96,8 @@ scan(struct json_reader *r, struct number *n)
 
     if (r->failed)
         return false;
-    if (!json_blanks(r))
-        return json_fail(r, "expected a number");
+    if (!jr_blanks(r))
+        return jr_fail(r, "expected a number");
     const char *p = r->p;
     *n = (struct number){.start = p, .integer = true};
     if (*p == '-') {
@@ -107,20 +107,20 @@ scan(struct json_reader *r, struct number *n)
     if (!is_digit(p, r->end))
         return scan_special(r, n, p);
     if (*p == '0' && is_digit(p + 1, r->end))
-        return json_fail(r, "leading zero");
+        return jr_fail(r, "leading zero");
     p = scan_digits(n, p, r->end, &used, 0);
     if (p < r->end && *p == '.') {
         n->integer = false;
         p++;
         if (!is_digit(p, r->end))
-            return json_fail(r, "expected a digit after the point");
+            return jr_fail(r, "expected a digit after the point");
         p = scan_digits(n, p, r->end, &used, 1);
     }
     if (p < r->end && (*p == 'e' || *p == 'E')) {
         n->integer = false;
         p = scan_exponent(n, p, r->end);
         if (!p)
-            return json_fail(r, "expected a digit in the exponent");
+            return jr_fail(r, "expected a digit in the exponent");
     }
     n->end = r->p = p;
     return true;
@@ -150,7 +150,7 @@ slow(struct json_reader *r, const struct number *n, double *as_double, float *as
     size_t len = (size_t)(n->end - n->start);
 
     if (len > TEXT_MAX)
-        return json_fail(r, "the number before has too many characters");
+        return jr_fail(r, "the number before has too many characters");
     memcpy(text, n->start, len);
     text[len] = '\0';
     if (as_double)
@@ -158,12 +158,12 @@ slow(struct json_reader *r, const struct number *n, double *as_double, float *as
     else
         *as_float = strtof(text, NULL);
     if (as_double ? isinf(*as_double) : isinf(*as_float))
-        return json_fail(r, "the number before is out of range");
+        return jr_fail(r, "the number before is out of range");
     return true;
 }
 
 bool
-json_number(struct json_reader *r, double *value)
+jr_number(struct json_reader *r, double *value)
 {
     struct number n;
     double x;
@@ -193,14 +193,14 @@ rounds_once(double x)
 }
 
 bool
-json_float(struct json_reader *r, float *value)
+jr_float(struct json_reader *r, float *value)
 {
     struct number n;
     double x;
 
-    if (json_peek(r) == JSON_T_NULL) {
+    if (jr_peek(r) == JSON_T_NULL) {
         *value = NAN;
-        return json_read_null(r);
+        return jr_read_null(r);
     }
     if (!scan(r, &n))
         return false;
@@ -218,16 +218,16 @@ json_float(struct json_reader *r, float *value)
 }
 
 bool
-json_integer(struct json_reader *r, int64_t *value)
+jr_integer(struct json_reader *r, int64_t *value)
 {
     struct number n;
 
     if (!scan(r, &n))
         return false;
     if (n.special || !n.integer)
-        return json_fail(r, "the number before is not a whole number");
+        return jr_fail(r, "the number before is not a whole number");
     if (n.truncated || n.digits > (uint64_t)INT64_MAX + n.negative)
-        return json_fail(r, "the number before is out of range");
+        return jr_fail(r, "the number before is out of range");
     *value = (int64_t)(n.negative ? 0 - n.digits : n.digits);
     return true;
 }

@@ -16,7 +16,7 @@ hex_digit(char c)
 }
 
 bool
-json_escape_valid(struct json_reader *r)
+jr_escape_valid(struct json_reader *r)
 {
     if (*r->p != 'u')
         return *r->p && strchr("\"\\/bfnrt", *r->p);
@@ -101,23 +101,23 @@ unescape(const struct json_text *text, char *out, size_t *len)
 }
 
 bool
-json_string(struct json_reader *r, struct arena *arena, const char **s, size_t *len)
+jr_string(struct json_reader *r, struct arena *arena, const char **s, size_t *len)
 {
     ProtobufCAllocator *bounded = arena_protobuf(arena);
     struct json_text text;
 
-    if (!json_raw_string(r, &text))
+    if (!jr_raw_string(r, &text))
         return false;
     if (!text_utf8_valid(text.data, text.len))
-        return json_fail(r, "the string before is not UTF-8");
+        return jr_fail(r, "the string before is not UTF-8");
     char *copy = bounded->alloc(bounded->allocator_data, text.len + 1);
     if (!copy)
-        return json_fail(r, "the strings are too large together");
+        return jr_fail(r, "the strings are too large together");
     size_t n = text.len;
     if (!text.escaped)
         memcpy(copy, text.data, n);
     else if (!unescape(&text, copy, &n))
-        return json_fail(r, "the string before has half a surrogate pair");
+        return jr_fail(r, "the string before has half a surrogate pair");
     copy[n] = '\0';
     *s = copy;
     *len = n;
@@ -125,7 +125,7 @@ json_string(struct json_reader *r, struct arena *arena, const char **s, size_t *
 }
 
 bool
-json_key_is(const struct json_text *key, const char *name)
+jr_key_is(const struct json_text *key, const char *name)
 {
     size_t len = strlen(name);
     char resolved[512];

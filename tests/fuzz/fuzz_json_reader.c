@@ -19,9 +19,9 @@ read_number(struct json_reader *r)
     float f;
     int64_t n;
 
-    if (!json_number(r, &x))
+    if (!jr_number(r, &x))
         return;
-    if (json_float(&again, &f) && !isnan(x) && isfinite(x)) {
+    if (jr_float(&again, &f) && !isnan(x) && isfinite(x)) {
         while (*start == ' ' || *start == '\n' || *start == '\t' || *start == '\r')
             start++;
         size_t len = (size_t)(r->p - start);
@@ -30,7 +30,7 @@ read_number(struct json_reader *r)
         if (strtod(text, NULL) != x || strtof(text, NULL) != f)
             abort();
     }
-    if (json_integer(&integer, &n) && (double)n != x)
+    if (jr_integer(&integer, &n) && (double)n != x)
         abort();
 }
 
@@ -42,21 +42,21 @@ read_value(struct json_reader *r, struct arena *arena)
     size_t len;
     bool b;
 
-    switch (json_peek(r)) {
+    switch (jr_peek(r)) {
     case JSON_T_OBJECT:
-        json_enter_object(r);
-        while (json_member(r, &key)) {
-            json_key_is(&key, "shape");
+        jr_enter_object(r);
+        while (jr_member(r, &key)) {
+            jr_key_is(&key, "shape");
             read_value(r, arena);
         }
         break;
     case JSON_T_ARRAY:
-        json_enter_array(r);
-        while (json_element(r))
+        jr_enter_array(r);
+        while (jr_element(r))
             read_value(r, arena);
         break;
     case JSON_T_STRING:
-        if (json_string(r, arena, &s, &len) && s[len] != '\0')
+        if (jr_string(r, arena, &s, &len) && s[len] != '\0')
             abort();
         break;
     case JSON_T_NUMBER:
@@ -64,10 +64,10 @@ read_value(struct json_reader *r, struct arena *arena)
         break;
     case JSON_T_TRUE:
     case JSON_T_FALSE:
-        json_boolean(r, &b);
+        jr_boolean(r, &b);
         break;
     default:
-        json_skip(r);
+        jr_skip(r);
         break;
     }
 }
@@ -79,14 +79,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct json_reader r;
     struct err err = {0};
 
-    json_open(&r, (const char *)data, size);
-    json_skip(&r);
-    bool skipped = json_finish(&r, &err) == ERR_OK;
+    jr_open(&r, (const char *)data, size);
+    jr_skip(&r);
+    bool skipped = jr_finish(&r, &err) == ERR_OK;
     if (!skipped && err.message[0] == '\0')
         abort();
-    json_open(&r, (const char *)data, size);
+    jr_open(&r, (const char *)data, size);
     read_value(&r, arena);
-    if (json_finish(&r, &err) == ERR_OK && !skipped)
+    if (jr_finish(&r, &err) == ERR_OK && !skipped)
         abort();
     return 0;
 }

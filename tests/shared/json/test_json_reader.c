@@ -14,9 +14,9 @@ valid(const char *text)
     struct json_reader r;
     struct err err = {0};
 
-    json_open(&r, text, strlen(text));
-    json_skip(&r);
-    return json_finish(&r, &err) == ERR_OK;
+    jr_open(&r, text, strlen(text));
+    jr_skip(&r);
+    return jr_finish(&r, &err) == ERR_OK;
 }
 
 static double
@@ -26,9 +26,9 @@ number(const char *text)
     struct err err = {0};
     double x = 12345;
 
-    json_open(&r, text, strlen(text));
-    json_number(&r, &x);
-    cr_assert_eq(json_finish(&r, &err), ERR_OK, "%s: %s", text, err.message);
+    jr_open(&r, text, strlen(text));
+    jr_number(&r, &x);
+    cr_assert_eq(jr_finish(&r, &err), ERR_OK, "%s: %s", text, err.message);
     return x;
 }
 
@@ -39,9 +39,9 @@ real_32(const char *text)
     struct err err = {0};
     float x = 12345;
 
-    json_open(&r, text, strlen(text));
-    json_float(&r, &x);
-    cr_assert_eq(json_finish(&r, &err), ERR_OK, "%s: %s", text, err.message);
+    jr_open(&r, text, strlen(text));
+    jr_float(&r, &x);
+    cr_assert_eq(jr_finish(&r, &err), ERR_OK, "%s: %s", text, err.message);
     return x;
 }
 
@@ -133,10 +133,10 @@ Test(json_reader, numbers_past_the_range_are_refused)
     double x = 1;
     float f = 1;
 
-    json_open(&r, "1e309", 5);
-    cr_assert_not(json_number(&r, &x));
-    json_open(&r, "1e39", 4);
-    cr_assert_not(json_float(&r, &f));
+    jr_open(&r, "1e309", 5);
+    cr_assert_not(jr_number(&r, &x));
+    jr_open(&r, "1e39", 4);
+    cr_assert_not(jr_float(&r, &f));
     cr_assert_eq(x, 1);
     cr_assert_eq(f, 1);
 }
@@ -153,15 +153,15 @@ Test(json_reader, integers_up_to_the_border)
     struct json_reader r;
     int64_t n;
 
-    json_open(&r, "9223372036854775807", 19);
-    cr_assert(json_integer(&r, &n));
+    jr_open(&r, "9223372036854775807", 19);
+    cr_assert(jr_integer(&r, &n));
     cr_assert_eq(n, INT64_MAX);
-    json_open(&r, "-9223372036854775808", 20);
-    cr_assert(json_integer(&r, &n));
+    jr_open(&r, "-9223372036854775808", 20);
+    cr_assert(jr_integer(&r, &n));
     cr_assert_eq(n, INT64_MIN);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        json_open(&r, bad[i], strlen(bad[i]));
-        cr_assert_not(json_integer(&r, &n), "%s", bad[i]);
+        jr_open(&r, bad[i], strlen(bad[i]));
+        cr_assert_not(jr_integer(&r, &n), "%s", bad[i]);
     }
 }
 
@@ -174,8 +174,8 @@ string(const char *text, size_t *len)
 
     if (!arena)
         arena = arena_new(0, 0);
-    json_open(&r, text, strlen(text));
-    return json_string(&r, arena, &s, len) ? s : NULL;
+    jr_open(&r, text, strlen(text));
+    return jr_string(&r, arena, &s, len) ? s : NULL;
 }
 
 Test(json_reader, escapes_and_surrogates)
@@ -213,13 +213,13 @@ Test(json_reader, names_match_with_their_escapes_resolved)
     int matches = 0;
     struct err err;
 
-    json_open(&r, text, strlen(text));
-    json_enter_object(&r);
-    while (json_member(&r, &key)) {
-        matches += json_key_is(&key, "shape");
-        json_skip(&r);
+    jr_open(&r, text, strlen(text));
+    jr_enter_object(&r);
+    while (jr_member(&r, &key)) {
+        matches += jr_key_is(&key, "shape");
+        jr_skip(&r);
     }
-    cr_assert_eq(json_finish(&r, &err), ERR_OK);
+    cr_assert_eq(jr_finish(&r, &err), ERR_OK);
     cr_assert_eq(matches, 2);
 }
 
@@ -241,13 +241,13 @@ Test(json_reader, the_first_error_sticks_with_its_offset)
     struct err err;
     double x;
 
-    json_open(&r, "[1, x, 2]", 9);
-    json_enter_array(&r);
-    while (json_element(&r))
-        json_number(&r, &x);
-    cr_assert_eq(json_peek(&r), JSON_T_END);
-    json_fail(&r, "something later");
-    cr_assert_eq(json_finish(&r, &err), ERR_INVALID);
+    jr_open(&r, "[1, x, 2]", 9);
+    jr_enter_array(&r);
+    while (jr_element(&r))
+        jr_number(&r, &x);
+    cr_assert_eq(jr_peek(&r), JSON_T_END);
+    jr_fail(&r, "something later");
+    cr_assert_eq(jr_finish(&r, &err), ERR_INVALID);
     cr_assert_str_eq(err.message, "JSON, byte 4: expected a number");
 }
 
@@ -256,9 +256,9 @@ Test(json_reader, an_unfinished_value_is_an_error_at_the_end)
     struct json_reader r;
     struct err err;
 
-    json_open(&r, "[1]", 3);
-    json_enter_array(&r);
-    cr_assert_eq(json_finish(&r, &err), ERR_INVALID);
+    jr_open(&r, "[1]", 3);
+    jr_enter_array(&r);
+    cr_assert_eq(jr_finish(&r, &err), ERR_INVALID);
 }
 
 Test(json_reader, strings_stay_within_the_arenas_limit)
@@ -271,6 +271,6 @@ Test(json_reader, strings_stay_within_the_arenas_limit)
 
     memset(text, 'a', sizeof(text));
     text[0] = text[sizeof(text) - 1] = '"';
-    json_open(&r, text, sizeof(text));
-    cr_assert_not(json_string(&r, arena, &s, &len));
+    jr_open(&r, text, sizeof(text));
+    cr_assert_not(jr_string(&r, arena, &s, &len));
 }
