@@ -233,7 +233,7 @@ Test(pod, serves_swaps_keeps_and_returns, .init = setup, .timeout = 240)
     wait_for("/info", part);
     cr_assert_eq(call("POST", "/predict/e", "{\"row\":[0]}", NULL, 0), 200);
     stop_pod(3); /* its reports could not be delivered: the drain fell short */
-    cr_assert(sender_close(sender, life_monotonic_ms() + 5000));
+    cr_assert_eq(sender_close(sender, life_monotonic_ms() + 5000), 0);
     snprintf(command, sizeof(command), "rm -rf %s", folder);
     cr_assert_eq(system(command), 0);
 }
