@@ -104,8 +104,26 @@ doc_failed(const struct doc *d)
 }
 
 bool
-doc_float_array(struct doc *d, struct doc_floats *out)
+doc_object(struct doc *d, const struct doc_field *fields, size_t count, void *object)
 {
+    struct json_text key;
+
+    if (!doc_enter_object(d))
+        return false;
+    while (doc_member(d, &key)) {
+        const struct doc_field *f = fields;
+        while (f < fields + count && !jr_key_is(&key, f->name))
+            f++;
+        if (f < fields + count ? !f->read(d, (char *)object + f->offset) : !doc_skip(d))
+            return false;
+    }
+    return !doc_failed(d);
+}
+
+bool
+doc_floats(struct doc *d, void *floats)
+{
+    struct doc_floats *out = floats;
     double wide = 0;
     float value = 0;
 
@@ -125,8 +143,9 @@ doc_float_array(struct doc *d, struct doc_floats *out)
 }
 
 bool
-doc_int_array(struct doc *d, struct doc_ints *out)
+doc_ints(struct doc *d, void *ints)
 {
+    struct doc_ints *out = ints;
     int64_t value;
 
     out->len = 0;

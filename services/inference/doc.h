@@ -42,9 +42,24 @@ bool doc_string(struct doc *d, struct arena *arena, const char **s, size_t *len)
 bool doc_skip(struct doc *d);
 bool doc_fail(struct doc *d, const char *what); /* false */
 bool doc_failed(const struct doc *d);
-/* A whole array of numbers; what was in the vector before is replaced. */
-bool doc_float_array(struct doc *d, struct doc_floats *out);
-bool doc_int_array(struct doc *d, struct doc_ints *out);
+
+/* A member of an object: its value is read into the place at offset. 0 is the object itself, for
+ * readers of more than one place. */
+struct doc_field {
+    const char *name;
+    bool (*read)(struct doc *d, void *place); /* false: an error, as all readers */
+    size_t offset;
+};
+#define DOC_FIELD(type, name, field, read)                                                         \
+    {                                                                                              \
+        name, read, offsetof(type, field)                                                          \
+    }
+/* Read an object: each field when it comes, in any order and number; other members are skipped. */
+bool doc_object(struct doc *d, const struct doc_field *fields, size_t count, void *object);
+
+/* A whole array of numbers, for fields of the type; what was in the vector before is replaced. */
+bool doc_floats(struct doc *d, void *floats);
+bool doc_ints(struct doc *d, void *ints);
 void doc_floats_done(struct doc_floats *v);
 void doc_ints_done(struct doc_ints *v);
 MUST_CHECK enum err_code doc_finish(struct doc *d, struct err *err);

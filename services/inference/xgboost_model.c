@@ -51,235 +51,205 @@ struct reading {
     char *base_score;
     int64_t num_class, num_feature, num_target;
     size_t name_count;
-    const char *unsupported;
 };
 
 /* A number inside a string, as XGBoost writes its parameters. */
 static bool
-read_quoted_integer(struct reading *r, int64_t *value)
+read_quoted_integer(struct doc *d, void *place)
 {
     struct json_text text;
+    int64_t *value = place;
     char copy[24], *end;
 
-    if (!doc_raw_string(&r->doc, &text))
+    if (!doc_raw_string(d, &text))
         return false;
     if (text.len == 0 || !doc_text_copy(&text, copy, sizeof(copy)))
-        return doc_fail(&r->doc, "expected an integer in a string");
+        return doc_fail(d, "expected an integer in a string");
     *value = strtoll(copy, &end, 10);
     if (*end || *value < 0)
-        return doc_fail(&r->doc, "expected an integer in a string");
+        return doc_fail(d, "expected an integer in a string");
     return true;
 }
 
 static bool
-read_learner_param(struct reading *r)
+read_base_score(struct doc *d, void *place)
 {
-    struct json_text key, text;
+    struct json_text text;
+    char **score = place;
 
-    if (!doc_enter_object(&r->doc))
+    if (!doc_raw_string(d, &text))
         return false;
-    while (doc_member(&r->doc, &key)) {
-        bool ok = true;
-        if (jr_key_is(&key, "base_score")) {
-            ok = doc_raw_string(&r->doc, &text);
-            if (ok) {
-                free(r->base_score);
-                r->base_score = mem_strndup(text.data, text.len);
-            }
-        } else if (jr_key_is(&key, "num_class")) {
-            ok = read_quoted_integer(r, &r->num_class);
-        } else if (jr_key_is(&key, "num_feature")) {
-            ok = read_quoted_integer(r, &r->num_feature);
-        } else if (jr_key_is(&key, "num_target")) {
-            ok = read_quoted_integer(r, &r->num_target);
-        } else {
-            ok = doc_skip(&r->doc);
-        }
-        if (!ok)
-            return false;
-    }
-    return !doc_failed(&r->doc);
+    free(*score);
+    *score = mem_strndup(text.data, text.len);
+    return true;
 }
 
 static bool
-read_name_of(struct reading *r, char *out, size_t size)
+read_learner_param(struct doc *d, void *reading)
+{
+    static const struct doc_field fields[] = {
+        DOC_FIELD(struct reading, "base_score", base_score, read_base_score),
+        DOC_FIELD(struct reading, "num_class", num_class, read_quoted_integer),
+        DOC_FIELD(struct reading, "num_feature", num_feature, read_quoted_integer),
+        DOC_FIELD(struct reading, "num_target", num_target, read_quoted_integer),
+    };
+
+    return doc_object(d, fields, ARRAY_LEN(fields), reading);
+}
+
+static bool
+read_name(struct doc *d, char *out, size_t size)
 {
     struct json_text text;
 
-    if (!doc_raw_string(&r->doc, &text))
+    if (!doc_raw_string(d, &text))
         return false;
-    return doc_text_copy(&text, out, size) || doc_fail(&r->doc, "a name is too long");
+    return doc_text_copy(&text, out, size) || doc_fail(d, "a name is too long");
 }
 
 static bool
-read_objective(struct reading *r)
+read_objective_name(struct doc *d, void *reading)
 {
-    struct json_text key;
+    struct xgb_model *m = ((struct reading *)reading)->m;
 
-    if (!doc_enter_object(&r->doc))
-        return false;
-    while (doc_member(&r->doc, &key))
-        if (jr_key_is(&key, "name") ? !read_name_of(r, r->m->objective, sizeof(r->m->objective))
-                                    : !doc_skip(&r->doc))
-            return false;
-    return !doc_failed(&r->doc);
+    return read_name(d, m->objective, sizeof(m->objective));
 }
 
 static bool
-read_feature_names(struct reading *r)
+read_objective(struct doc *d, void *reading)
 {
+    static const struct doc_field fields[] = {{"name", read_objective_name, 0}};
+
+    return doc_object(d, fields, ARRAY_LEN(fields), reading);
+}
+
+static bool
+read_feature_names(struct doc *d, void *reading)
+{
+    struct reading *r = reading;
     struct xgb_model *m = r->m;
     size_t cap = r->name_count, len;
     const char *name;
 
     if (m->feature_names)
-        return doc_fail(&r->doc, "feature_names twice");
-    if (!doc_enter_array(&r->doc))
+        return doc_fail(d, "feature_names twice");
+    if (!doc_enter_array(d))
         return false;
-    while (doc_element(&r->doc)) {
+    while (doc_element(d)) {
         arena_reset(r->arena);
-        if (!doc_string(&r->doc, r->arena, &name, &len))
+        if (!doc_string(d, r->arena, &name, &len))
             return false;
         if (len == 0 || len > RUNTIME_NAME_MAX || strlen(name) != len ||
             r->name_count == RUNTIME_FEATURES_MAX)
-            return doc_fail(&r->doc,
-                            "a feature's name is empty or too long, or there are too many");
+            return doc_fail(d, "a feature's name is empty or too long, or there are too many");
         if (r->name_count == cap) {
             cap = cap ? cap * 2 : 32;
             m->feature_names = mem_realloc(m->feature_names, cap * sizeof(*m->feature_names));
         }
         m->feature_names[r->name_count++] = mem_strdup(name);
     }
-    return !doc_failed(&r->doc);
+    return !doc_failed(d);
 }
 
 static bool
-read_trees(struct reading *r)
+read_trees(struct doc *d, void *reading)
 {
+    struct reading *r = reading;
+
     if (r->m->trees.tree_count)
-        return doc_fail(&r->doc, "trees twice");
-    if (!doc_enter_array(&r->doc))
+        return doc_fail(d, "trees twice");
+    if (!doc_enter_array(d))
         return false;
-    while (doc_element(&r->doc))
-        if (!xgb_tree_read(&r->doc, &r->arrays, &r->m->trees, &r->unsupported))
+    while (doc_element(d))
+        if (!xgb_tree_read(d, &r->arrays, &r->m->trees))
             return false;
-    return !doc_failed(&r->doc);
+    return !doc_failed(d);
 }
 
 /* 3.1 and later: categories that were strings are numbered anew at prediction time. */
 static bool
-read_cats(struct reading *r)
+refuse_recoding(struct doc *d, void *reading)
 {
-    struct json_text key;
-
-    if (!doc_enter_object(&r->doc))
+    if (!doc_enter_array(d))
         return false;
-    while (doc_member(&r->doc, &key)) {
-        if (!jr_key_is(&key, "enc")) {
-            if (!doc_skip(&r->doc))
-                return false;
-            continue;
-        }
-        if (!doc_enter_array(&r->doc))
-            return false;
-        while (doc_element(&r->doc)) {
-            r->unsupported =
-                "categories that XGBoost recodes (`cats`): encode them before training";
-            return doc_fail(&r->doc, "recoded categories");
-        }
-    }
-    return !doc_failed(&r->doc);
+    if (!doc_element(d))
+        return !doc_failed(d);
+    ((struct reading *)reading)->arrays.unsupported =
+        "categories that XGBoost recodes (`cats`): encode them before training";
+    return doc_fail(d, "recoded categories");
 }
 
 static bool
-read_booster_model(struct reading *r)
+read_cats(struct doc *d, void *reading)
 {
-    struct json_text key;
+    static const struct doc_field fields[] = {{"enc", refuse_recoding, 0}};
 
-    if (!doc_enter_object(&r->doc))
-        return false;
-    while (doc_member(&r->doc, &key)) {
-        bool ok;
-        if (jr_key_is(&key, "trees"))
-            ok = read_trees(r);
-        else if (jr_key_is(&key, "tree_info"))
-            ok = doc_int_array(&r->doc, &r->tree_info);
-        else if (jr_key_is(&key, "weights"))
-            ok = doc_float_array(&r->doc, &r->weights);
-        else if (jr_key_is(&key, "cats") && doc_at_object(&r->doc))
-            ok = read_cats(r);
-        else
-            ok = doc_skip(&r->doc);
-        if (!ok)
-            return false;
-    }
-    return !doc_failed(&r->doc);
-}
-
-/* {name, model}, and for dart {name, gbtree: {name, model}, weight_drop}. */
-static bool
-read_booster(struct reading *r, bool inner)
-{
-    struct json_text key;
-    char ignored[16];
-
-    if (!doc_enter_object(&r->doc))
-        return false;
-    while (doc_member(&r->doc, &key)) {
-        bool ok;
-        if (jr_key_is(&key, "name"))
-            ok = inner ? read_name_of(r, ignored, sizeof(ignored))
-                       : read_name_of(r, r->m->booster, sizeof(r->m->booster));
-        else if (jr_key_is(&key, "model"))
-            ok = read_booster_model(r);
-        else if (jr_key_is(&key, "gbtree") && !inner)
-            ok = read_booster(r, true);
-        else if (jr_key_is(&key, "weight_drop"))
-            ok = doc_float_array(&r->doc, &r->weight_drop);
-        else
-            ok = doc_skip(&r->doc);
-        if (!ok)
-            return false;
-    }
-    return !doc_failed(&r->doc);
+    return doc_at_object(d) ? doc_object(d, fields, ARRAY_LEN(fields), reading) : doc_skip(d);
 }
 
 static bool
-read_learner(struct reading *r)
+read_booster_model(struct doc *d, void *reading)
 {
-    struct json_text key;
+    static const struct doc_field fields[] = {
+        {"trees", read_trees, 0},
+        DOC_FIELD(struct reading, "tree_info", tree_info, doc_ints),
+        DOC_FIELD(struct reading, "weights", weights, doc_floats),
+        {"cats", read_cats, 0},
+    };
 
-    if (!doc_enter_object(&r->doc))
-        return false;
-    while (doc_member(&r->doc, &key)) {
-        bool ok;
-        if (jr_key_is(&key, "learner_model_param"))
-            ok = read_learner_param(r);
-        else if (jr_key_is(&key, "objective"))
-            ok = read_objective(r);
-        else if (jr_key_is(&key, "feature_names"))
-            ok = read_feature_names(r);
-        else if (jr_key_is(&key, "gradient_booster"))
-            ok = read_booster(r, false);
-        else
-            ok = doc_skip(&r->doc);
-        if (!ok)
-            return false;
-    }
-    return !doc_failed(&r->doc);
+    return doc_object(d, fields, ARRAY_LEN(fields), reading);
+}
+
+/* What dart has inside of itself: {name, model}. */
+static bool
+read_gbtree(struct doc *d, void *reading)
+{
+    static const struct doc_field fields[] = {{"model", read_booster_model, 0}};
+
+    return doc_object(d, fields, ARRAY_LEN(fields), reading);
 }
 
 static bool
-read_file(struct reading *r)
+read_booster_name(struct doc *d, void *reading)
 {
-    struct json_text key;
+    struct xgb_model *m = ((struct reading *)reading)->m;
 
-    if (!doc_enter_object(&r->doc))
-        return false;
-    while (doc_member(&r->doc, &key))
-        if (jr_key_is(&key, "learner") ? !read_learner(r) : !doc_skip(&r->doc))
-            return false;
-    return !doc_failed(&r->doc);
+    return read_name(d, m->booster, sizeof(m->booster));
+}
+
+/* {name, model}, and for dart {name, gbtree, weight_drop}. */
+static bool
+read_booster(struct doc *d, void *reading)
+{
+    static const struct doc_field fields[] = {
+        {"name", read_booster_name, 0},
+        {"model", read_booster_model, 0},
+        {"gbtree", read_gbtree, 0},
+        DOC_FIELD(struct reading, "weight_drop", weight_drop, doc_floats),
+    };
+
+    return doc_object(d, fields, ARRAY_LEN(fields), reading);
+}
+
+static bool
+read_learner(struct doc *d, void *reading)
+{
+    static const struct doc_field fields[] = {
+        {"learner_model_param", read_learner_param, 0},
+        {"objective", read_objective, 0},
+        {"feature_names", read_feature_names, 0},
+        {"gradient_booster", read_booster, 0},
+    };
+
+    return doc_object(d, fields, ARRAY_LEN(fields), reading);
+}
+
+static bool
+read_file(struct doc *d, struct reading *r)
+{
+    static const struct doc_field fields[] = {{"learner", read_learner, 0}};
+
+    return doc_object(d, fields, ARRAY_LEN(fields), r);
 }
 
 static enum err_code
@@ -420,11 +390,11 @@ xgb_model_read(bool binary, const void *data, size_t len, struct xgb_model *mode
     enum err_code code;
 
     doc_open(&r.doc, binary, data, len);
-    if (!read_file(&r))
+    if (!read_file(&r.doc, &r))
         doc_fail(&r.doc, "not an XGBoost model");
     code = doc_finish(&r.doc, err);
-    if (code && r.unsupported)
-        code = err_set(err, ERR_UNSUPPORTED, "%s", r.unsupported);
+    if (code && r.arrays.unsupported)
+        code = err_set(err, ERR_UNSUPPORTED, "%s", r.arrays.unsupported);
     if (!code)
         code = finish(&r, err);
     if (code) {

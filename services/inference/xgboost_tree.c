@@ -10,64 +10,58 @@
 #include <string.h>
 
 static bool
-read_arrays(struct doc *doc, struct xgb_tree_arrays *a, const char **unsupported)
+refuse_vector_leaves(struct doc *doc, void *arrays)
 {
-    const struct {
-        const char *key;
-        struct doc_ints *ints;
-    } ints[] = {
-        {"left_children", &a->left},
-        {"right_children", &a->right},
-        {"split_indices", &a->feature},
-        {"default_left", &a->default_left},
-        {"split_type", &a->split_type},
-        {"categories", &a->categories},
-        {"categories_nodes", &a->categories_nodes},
-        {"categories_segments", &a->categories_segments},
-        {"categories_sizes", &a->categories_sizes},
-    };
-    struct json_text key, text;
+    ((struct xgb_tree_arrays *)arrays)->unsupported =
+        "vector leaves (multi_strategy=multi_output_tree)";
+    return doc_fail(doc, "vector leaves");
+}
 
-    for (size_t i = 0; i < ARRAY_LEN(ints); i++)
-        ints[i].ints->len = 0;
-    a->condition.len = 0;
-    if (!doc_enter_object(doc))
+/* 1.x and 2.x write 0, later versions 1 for one value a leaf. */
+static bool
+read_leaf_size(struct doc *doc, void *arrays)
+{
+    struct json_text text;
+
+    if (!doc_raw_string(doc, &text))
         return false;
-    while (doc_member(doc, &key)) {
-        bool known = false;
-        for (size_t i = 0; i < ARRAY_LEN(ints) && !known; i++)
-            if ((known = jr_key_is(&key, ints[i].key)) && !doc_int_array(doc, ints[i].ints))
-                return false;
-        if (known)
-            continue;
-        if (jr_key_is(&key, "split_conditions")) {
-            if (!doc_float_array(doc, &a->condition))
-                return false;
-        } else if (jr_key_is(&key, "leaf_weights")) {
-            *unsupported = "vector leaves (multi_strategy=multi_output_tree)";
-            return doc_fail(doc, "vector leaves");
-        } else if (jr_key_is(&key, "tree_param")) {
-            if (!doc_enter_object(doc))
-                return false;
-            while (doc_member(doc, &key)) {
-                if (!jr_key_is(&key, "size_leaf_vector")) {
-                    if (!doc_skip(doc))
-                        return false;
-                    continue;
-                }
-                if (!doc_raw_string(doc, &text))
-                    return false;
-                /* 1.x and 2.x write 0, later versions 1 for one value a leaf. */
-                if (text.len != 1 || (text.data[0] != '0' && text.data[0] != '1')) {
-                    *unsupported = "vector leaves (multi_strategy=multi_output_tree)";
-                    return doc_fail(doc, "vector leaves");
-                }
-            }
-        } else if (!doc_skip(doc)) {
-            return false;
-        }
-    }
-    return !doc_failed(doc);
+    return (text.len == 1 && (text.data[0] == '0' || text.data[0] == '1')) ||
+           refuse_vector_leaves(doc, arrays);
+}
+
+static bool
+read_tree_param(struct doc *doc, void *arrays)
+{
+    static const struct doc_field fields[] = {{"size_leaf_vector", read_leaf_size, 0}};
+
+    return doc_object(doc, fields, ARRAY_LEN(fields), arrays);
+}
+
+static bool
+read_arrays(struct doc *doc, struct xgb_tree_arrays *a)
+{
+#define INTS(name, field) DOC_FIELD(struct xgb_tree_arrays, name, field, doc_ints)
+    static const struct doc_field fields[] = {
+        INTS("left_children", left),
+        INTS("right_children", right),
+        INTS("split_indices", feature),
+        INTS("default_left", default_left),
+        INTS("split_type", split_type),
+        INTS("categories", categories),
+        INTS("categories_nodes", categories_nodes),
+        INTS("categories_segments", categories_segments),
+        INTS("categories_sizes", categories_sizes),
+        DOC_FIELD(struct xgb_tree_arrays, "split_conditions", condition, doc_floats),
+        {"leaf_weights", refuse_vector_leaves, 0},
+        {"tree_param", read_tree_param, 0},
+    };
+#undef INTS
+
+    a->left.len = a->right.len = a->feature.len = a->default_left.len = a->split_type.len = 0;
+    a->categories.len = a->categories_nodes.len = 0;
+    a->categories_segments.len = a->categories_sizes.len = 0;
+    a->condition.len = 0;
+    return doc_object(doc, fields, ARRAY_LEN(fields), a);
 }
 
 static bool
@@ -217,12 +211,11 @@ renumber(struct doc *doc, struct xgb_tree_arrays *a, struct ensemble *e, const u
 }
 
 bool
-xgb_tree_read(struct doc *doc, struct xgb_tree_arrays *a, struct ensemble *e,
-              const char **unsupported)
+xgb_tree_read(struct doc *doc, struct xgb_tree_arrays *a, struct ensemble *e)
 {
     uint32_t *set_of = NULL;
 
-    if (!read_arrays(doc, a, unsupported) || !check_lengths(doc, a))
+    if (!read_arrays(doc, a) || !check_lengths(doc, a))
         return false;
     if (a->categories_nodes.len)
         set_of = mem_calloc(a->left.len, sizeof(*set_of));
