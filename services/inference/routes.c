@@ -23,6 +23,19 @@ member(struct buf *b, const char *name, const char *value)
     buf_json_str(b, value, strlen(value));
 }
 
+/* "name":["item",…] */
+static void
+list(struct buf *b, const char *name, char *const *items, size_t count)
+{
+    buf_printf(b, ",\"%s\":[", name);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_char(b, ',');
+        buf_json_str(b, items[i], strlen(items[i]));
+    }
+    buf_char(b, ']');
+}
+
 void
 pod_error(void *arg, struct http_request *request, const struct err *err)
 {
@@ -96,19 +109,9 @@ v2_model(void *arg, struct http_request *r)
     buf_str(&b, "]}],\"parameters\":{");
     member(&b, "model", m->name);
     member(&b, "objective", m->info->objective);
-    buf_str(&b, ",\"feature_names\":[");
-    for (size_t f = 0; f < m->info->features; f++) {
-        if (f > 0)
-            buf_char(&b, ',');
-        buf_json_str(&b, m->feature_names[f], strlen(m->feature_names[f]));
-    }
-    buf_str(&b, "],\"classes\":[");
-    for (size_t c = 0; m->info->classes && c < m->info->width; c++) {
-        if (c > 0)
-            buf_char(&b, ',');
-        buf_json_str(&b, m->info->classes[c], strlen(m->info->classes[c]));
-    }
-    buf_str(&b, "]}}");
+    list(&b, "feature_names", m->feature_names, m->info->features);
+    list(&b, "classes", m->info->classes, m->info->classes ? m->info->width : 0);
+    buf_str(&b, "}}");
     reply_json(r, 200, &b);
 }
 
