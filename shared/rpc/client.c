@@ -150,13 +150,12 @@ client_free(struct rpc_client *client)
 static int
 open_socket(struct rpc_client *client)
 {
-    int rv = nng_req0_open(&client->socket);
+    int rv = rpc_socket_open(&client->socket, nng_req0_open);
 
     if (rv)
         return rv;
     /* Nothing is repeated behind our back: a repeat is the caller's decision, with its id. */
     if ((rv = nng_socket_set_ms(client->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE)) ||
-        (rv = nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, RPC_MESSAGE_MAX)) ||
         (rv = nng_socket_set_ms(client->socket, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS)) ||
         (rv = nng_socket_set_ms(client->socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS)) ||
         (rv = nng_pipe_notify(client->socket, NNG_PIPE_EV_ADD_POST, on_pipe, client)) ||

@@ -36,6 +36,9 @@ MUST_CHECK enum err_code rpc_run(const struct rpc_table *table, struct rpc_call 
                                  const uint8_t *body, size_t body_len, const uint8_t **reply,
                                  size_t *reply_len, struct err *err);
 
+/* nng_rep0_open or nng_req0_open, with the limit of a message; an nng error. */
+int rpc_socket_open(nng_socket *socket, int (*open_protocol)(nng_socket *));
+
 /* The frame of a call, signed; ERR_TOO_LARGE. */
 MUST_CHECK enum err_code rpc_frame_encode(const struct auth_signed *what, const char *traceparent,
                                           const void *key, size_t key_len, nng_msg **msg,

@@ -184,10 +184,8 @@ static enum err_code
 listen_on(struct rpc_server *server, const char *url, struct err *err)
 {
     nng_listener listener;
-    int rv = nng_rep0_open(&server->socket);
+    int rv = rpc_socket_open(&server->socket, nng_rep0_open);
 
-    if (rv == 0)
-        rv = nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, RPC_MESSAGE_MAX);
     if (rv == 0)
         rv = nng_listener_create(&listener, server->socket, url);
     if (rv == 0)

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 typedef Modelbus__Bus__V1__GetDeadLetterRequest GetRequest;
@@ -341,6 +343,27 @@ Test(rpc, reconnects_to_a_server_that_came_back)
     serve(4, 0);
     enum err_code code = ERR_UNAVAILABLE;
     for (int64_t end = life_monotonic_ms() + 10000; code && life_monotonic_ms() < end;)
+        code = ask(&editor, "x", &answer);
+    cr_assert_eq(code, ERR_OK, "%s", err.message);
+}
+
+/* A port scanner or a health check: connects, and is gone before the handshake. */
+Test(rpc, takes_new_connections_after_peers_that_hung_up)
+{
+    struct rpc_client_options options = {.url = url, .key = key, .key_len = sizeof(key)};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *answer;
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", url + strlen("ipc://"));
+    for (int i = 0; i < 200; i++) {
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        close(fd);
+    }
+    rpc_client_free(client);
+    cr_assert_eq(rpc_client_open(&client, &options, &err), ERR_OK, "%s", err.message);
+    enum err_code code = ERR_UNAVAILABLE;
+    for (int64_t end = life_monotonic_ms() + 30000; code && life_monotonic_ms() < end;)
         code = ask(&editor, "x", &answer);
     cr_assert_eq(code, ERR_OK, "%s", err.message);
 }
