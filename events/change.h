@@ -5,8 +5,8 @@
  *
  *     struct change change = change_of_call(arg, call);
  *
- * arg is what handlers get: the struct service. Everything is borrowed from the event or the call and
- * lives as long. The transaction is the caller's, who also commits it.
+ * arg is what handlers get: the struct service. Everything is borrowed from the event or the call
+ * and lives as long. The transaction is the caller's, who also commits it.
  */
 #pragma once
 

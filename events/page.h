@@ -9,9 +9,9 @@
  *     if (more)
  *         response->next_page_token = page_next_number(arena, list, last->version);
  *
- * list names the list and what it is filtered by; a token of another one is ERR_INVALID, like a page_size
- * that is out of range. Of the first page the keys stay as they are. page may be NULL: the
- * first one. What is filled lives in arena.
+ * list names the list and what it is filtered by; a token of another one is ERR_INVALID, like a
+ * page_size that is out of range. Of the first page the keys stay as they are. page may be NULL:
+ * the first one. What is filled lives in arena.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process.h - what every long-running program on the bus has: common settings, a name on the bus, the
- * log's level, SIGHUP, graceful stop, exit code.
+ * process.h - what every long-running program on the bus has: common settings, a name on the bus,
+ * the log's level, SIGHUP, graceful stop, exit code.
  *
  * service_main() is built on it; a program with parts of its own (the inference pod) fills a struct
  * process and returns process_main() from main(). In order: --version, --help, --describe or the

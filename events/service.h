@@ -26,7 +26,7 @@
 #include "http/http.h"
 #include "rpc/rpc.h"
 
-/* Settings that all services share beside those of every process (process.h); names as <PREFIX>_<NAME>. */
+/* Settings that all services share beside those of every process (process.h): <PREFIX>_<NAME>. */
 struct service_settings {
     char *db_url; /* DB_URL, secret */
     int64_t db_conns;

@@ -16,8 +16,8 @@ struct xgb_tree_arrays {
     const char *unsupported; /* what of the file we do not know; static */
 };
 
-/* Reads one tree and appends it with group 0. False: doc's error says why; ERR_UNSUPPORTED with its text when
- * a->unsupported is set. Feature indices are not checked yet (the file may give their number
- * later). */
+/* Reads one tree and appends it with group 0. False: doc's error says why; ERR_UNSUPPORTED with its
+ * text when a->unsupported is set. Feature indices are not checked yet (the file may give their
+ * number later). */
 bool xgb_tree_read(struct doc *doc, struct xgb_tree_arrays *a, struct ensemble *e);
 void xgb_tree_arrays_done(struct xgb_tree_arrays *a);

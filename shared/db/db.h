@@ -162,8 +162,8 @@ char *db_copy(const struct db_result *result, size_t row, int col, struct arena 
 /* Decoded bytea in arena; empty when NULL. Aborts when the column is not bytea. */
 void db_bin(const struct db_result *result, size_t row, int col, struct arena *arena,
             const uint8_t **data, size_t *len);
-/* What db_message() wrote, a message of that type in arena; without any field when the column is empty or
- * NULL. NULL and ERR_INTERNAL: not such a message. */
+/* What db_message() wrote, a message of that type in arena; without any field when the column is
+ * empty or NULL. NULL and ERR_INTERNAL: not such a message. */
 MUST_CHECK void *db_unpack(const struct db_result *result, size_t row, int col,
                            const ProtobufCMessageDescriptor *type, struct arena *arena,
                            struct err *err);

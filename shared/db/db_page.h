@@ -43,9 +43,9 @@ MUST_CHECK enum err_code db_page_decode(struct arena *arena, const char *token, 
 MUST_CHECK enum err_code db_page_int(const char *key, int64_t *value, struct err *err);
 
 /*
- * The SQL of a page that ends after limit rows or after max bytes of them, whichever comes first, but
- * has one row at least. The innermost query finds limit + 1 rows, the middle one adds up their sizes, the
- * outer one stops. All arguments are string literals:
+ * The SQL of a page that ends after limit rows or after max bytes of them, whichever comes first,
+ * but has one row at least. The innermost query finds limit + 1 rows, the middle one adds up their
+ * sizes, the outer one stops. All arguments are string literals:
  *     columns  "SELECT …" of the outer query; the column after them counts the rows found
  *     from     table and conditions of the innermost query, which takes whole rows
  *     alias    of the rows in the outer query
@@ -61,6 +61,6 @@ MUST_CHECK enum err_code db_page_int(const char *key, int64_t *value, struct err
             " LIMIT " limit "::bigint + 1) p) " alias " WHERE bytes - (" size ") < " max           \
             " ORDER BY " key
 
-/* Rows of the page in the result of a DB_PAGE_SELECT, whose column `found` counts those found; *more:
- * there are others after them. */
+/* Rows of the page in the result of a DB_PAGE_SELECT, whose column `found` counts those found;
+ * *more: there are others after them. */
 size_t db_page_rows(const struct db_result *result, int found, int64_t limit, bool *more);

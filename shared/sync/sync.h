@@ -18,6 +18,6 @@
 /* A condition for sync_wait(); end it with pthread_cond_destroy(). */
 void sync_cond_init(pthread_cond_t *cond);
 
-/* Wait with the lock held until signalled or until_ms (CLOCK_MONOTONIC; INT64_MAX: for ever). False: the
- * time is over. */
+/* Wait with the lock held until signalled or until_ms (CLOCK_MONOTONIC; INT64_MAX: for ever).
+ * False: the time is over. */
 bool sync_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ms);
