@@ -50,7 +50,11 @@ static bool
 stop_outbox(void *arg, int64_t deadline_ms)
 {
     struct program *p = arg;
-    return outbox_stop(p->service.outbox, deadline_ms);
+
+    /* What the bus did not take in time is in the table, for the next start: nothing is lost. */
+    if (!outbox_stop(p->service.outbox, deadline_ms))
+        log_info("events stay in the outbox");
+    return true;
 }
 
 static bool
@@ -83,7 +87,11 @@ static bool
 stop_consumer(void *arg, int64_t deadline_ms)
 {
     struct program *p = arg;
-    return consumer_stop(TAKE_PTR(p->service.consumer), deadline_ms);
+
+    /* Late when it was asking a bus that is away; but what it has not committed is heard again. */
+    if (!consumer_stop(TAKE_PTR(p->service.consumer), deadline_ms))
+        log_info("the consumer stopped late");
+    return true;
 }
 
 static bool
