@@ -3,11 +3,15 @@
 #include "parts.h"
 
 #include "crypto/crypto.h"
+#include "life/life.h"
+#include "log/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct gateway_settings gateway_settings;
+
+#define PEERS_WAIT_MS 3000
 
 #define ROW struct gateway_settings
 const struct config_key gateway_config[] = {
@@ -61,6 +65,11 @@ open_peers(struct gateway *gateway, struct err *err)
         if (rpc_client_open(&gateway->peers[i], &options, err))
             return err_wrap(err, "%s", peer_name((enum peer)i));
     }
+    /* Services that start together: the first request shall not come too early. */
+    int64_t until_ms = life_monotonic_ms() + PEERS_WAIT_MS;
+    for (int i = 1; i < PEER_COUNT; i++)
+        if (i != PEER_GATEWAY && !rpc_client_wait(gateway->peers[i], until_ms))
+            log_warn("starts without a service", LOG_STR("peer", peer_name((enum peer)i)));
     return ERR_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include "life/life.h"
+#include "sync/sync.h"
 
 #include "modelbus/rpc/v1/frame.pb-c.h"
 
@@ -14,7 +15,7 @@
 #define CONTEXTS_DEFAULT 64
 #define DEADLINE_DEFAULT_MS 5000
 #define RECONNECT_MIN_MS 10
-#define RECONNECT_MAX_MS 1000
+#define RECONNECT_MAX_MS 200
 #define AWAY_MS 200      /* no connection for this long: calls fail at once */
 #define SEND_WAIT_MS 500 /* for a connection that is just being made */
 
@@ -37,7 +38,7 @@ struct rpc_client {
     struct flight *flights, *idle;
     unsigned count;
     pthread_mutex_t lock;
-    pthread_cond_t landed;
+    pthread_cond_t landed; /* or connected */
     unsigned in_flight;
     int pipes;
     int64_t away_since_ms; /* while pipes is 0 */
@@ -50,10 +51,12 @@ on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 
     (void)pipe;
     pthread_mutex_lock(&client->lock);
-    if (event == NNG_PIPE_EV_ADD_POST)
+    if (event == NNG_PIPE_EV_ADD_POST) {
         client->pipes++;
-    else if (--client->pipes == 0)
+        pthread_cond_broadcast(&client->landed);
+    } else if (--client->pipes == 0) {
         client->away_since_ms = life_monotonic_ms();
+    }
     pthread_mutex_unlock(&client->lock);
 }
 
@@ -180,7 +183,7 @@ rpc_client_open(struct rpc_client **out, const struct rpc_client_options *option
         return err_set(err, ERR_INVALID, "the services' shared key needs at least 16 bytes");
     struct rpc_client *client = mem_zalloc(sizeof(*client));
     pthread_mutex_init(&client->lock, NULL);
-    pthread_cond_init(&client->landed, NULL);
+    sync_cond_init(&client->landed);
     client->url = mem_strdup(options->url);
     client->key = mem_alloc(options->key_len);
     client->key_len = options->key_len;
@@ -198,6 +201,18 @@ rpc_client_open(struct rpc_client **out, const struct rpc_client_options *option
     }
     *out = client;
     return ERR_OK;
+}
+
+bool
+rpc_client_wait(struct rpc_client *client, int64_t until_ms)
+{
+    bool connected;
+
+    pthread_mutex_lock(&client->lock);
+    while (!(connected = client->pipes > 0) && sync_wait(&client->landed, &client->lock, until_ms))
+        ;
+    pthread_mutex_unlock(&client->lock);
+    return connected;
 }
 
 void

@@ -103,9 +103,11 @@ struct rpc_client_options {
 };
 struct rpc_client;
 /* Does not wait for the server; calls fail with ERR_UNAVAILABLE quickly while it is away and
- * reconnect by themselves (10 ms … 1 s). */
+ * reconnect by themselves (10 ms … 200 ms). */
 MUST_CHECK enum err_code rpc_client_open(struct rpc_client **client,
                                          const struct rpc_client_options *options, struct err *err);
+/* Wait for a connection until until_ms (CLOCK_MONOTONIC); false: there is none. */
+bool rpc_client_wait(struct rpc_client *client, int64_t until_ms);
 void rpc_client_free(struct rpc_client *client); /* waits for calls in flight */
 CLEANUP_DEFINE(struct rpc_client, rpc_client_free)
 
