@@ -14,6 +14,11 @@ else()
   target_compile_definitions(modelbus_flags INTERFACE
     $<$<CONFIG:Release,RelWithDebInfo>:_FORTIFY_SOURCE=2>)
 endif()
+if(MODELBUS_SANITIZE STREQUAL thread)
+  add_library(c11_threads OBJECT ${PROJECT_SOURCE_DIR}/tests/support/c11_threads.c)
+  target_compile_definitions(c11_threads PRIVATE _GNU_SOURCE)
+  target_link_libraries(modelbus_flags INTERFACE $<TARGET_OBJECTS:c11_threads>)
+endif()
 
 macro(modelbus_nonempty var)
   if(NOT ${var})
