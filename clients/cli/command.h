@@ -63,7 +63,8 @@ struct cli {
     } given[CLI_OPTIONS_MAX];
     size_t given_count;
     bool json, color;
-    json_t *env; /* of the local folder; settings.c reads it on first use */
+    json_t *env;   /* of the local folder; settings.c reads it on first use */
+    int exit_code; /* of a handler that did its work and has an answer to tell by it */
 };
 
 /*
@@ -93,5 +94,6 @@ void help_command(const struct command *command, FILE *out);
 const char *nearest_word(const char *word, const char *(*each)(void *arg, size_t i), void *arg);
 
 extern const struct command artifact_commands[], completion_commands[], deploy_commands[],
-    dlq_commands[], endpoint_commands[], event_commands[], local_commands[], model_commands[],
-    predict_commands[], query_commands[], run_commands[], token_commands[], version_commands[];
+    dlq_commands[], drift_commands[], endpoint_commands[], event_commands[], local_commands[],
+    model_commands[], predict_commands[], query_commands[], run_commands[], token_commands[],
+    version_commands[];

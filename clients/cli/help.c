@@ -52,7 +52,9 @@ help_program(FILE *out)
           "  3  not found\n"
           "  4  conflict: exists already, changed meanwhile, or the state does not allow it\n"
           "  5  unavailable, or the time was up; trying again may help\n"
-          "  6  denied\n",
+          "  6  denied\n"
+          "  7  drift found (drift check)\n"
+          "  8  no drift found, but not every column could be decided (drift check)\n",
           out);
 }
 

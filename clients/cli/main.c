@@ -47,5 +47,5 @@ main(int argc, char **argv)
     json_decref(cli.env);
     if (fflush(stdout) && !code)
         return 1;
-    return cli_exit_code(code);
+    return code ? cli_exit_code(code) : cli.exit_code;
 }

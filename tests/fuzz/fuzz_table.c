@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bytes as the two files of `drift check`, split at the first NUL: refused, or columns whose
+ * cells can be loaded and compared without harm. */
+#include "drift/drift.h"
+#include "table/table.h"
+
+#include <math.h>
+#include <string.h>
+
+static void
+compare(struct table *table, size_t column)
+{
+    struct table_cells cells[TABLE_SIDES];
+    struct drift_column sides[TABLE_SIDES];
+    struct err err = {0};
+
+    for (size_t s = 0; s < TABLE_SIDES; s++) {
+        if (table_load(table, column, (enum table_side)s, &cells[s], &err))
+            __builtin_trap();
+        for (size_t i = 0; i < cells[s].word_count; i++)
+            if (!table_word(table, cells[s].words[i]))
+                __builtin_trap();
+        sides[s] = (struct drift_column){
+            .kind = DRIFT_NUMERIC, .numbers = cells[s].numbers, .rows = cells[s].number_count};
+    }
+    for (int profile = 0; profile < DRIFT_PROFILE_COUNT; profile++)
+        for (int method = 0; method < DRIFT_METHOD_COUNT; method++) {
+            struct drift_plan plan = {(enum drift_profile)profile, (enum drift_method)method, NAN};
+            struct drift_verdict verdict;
+            drift_compare(&sides[TABLE_REF], &sides[TABLE_CUR], &plan, &verdict);
+            if (verdict.outcome == DRIFT_UNDECIDED && !verdict.reason)
+                __builtin_trap();
+        }
+    for (size_t s = 0; s < TABLE_SIDES; s++)
+        table_cells_done(&cells[s]);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *)data;
+    size_t first = size ? strnlen(text, size) : 0;
+    /* Few bytes of memory, so that cells move to the file. */
+    struct table_options options = {.memory_bytes = 64};
+    struct table *table;
+    struct err err = {0};
+
+    table_open(&table, &options);
+    if (!table_read_memory(table, TABLE_REF, "ref", text, first, &err) && first < size &&
+        !table_read_memory(table, TABLE_CUR, "cur", text + first + 1, size - first - 1, &err))
+        for (size_t i = 0; i < table_columns(table) && i < 4; i++)
+            compare(table, i);
+    table_free(table);
+    return 0;
+}
