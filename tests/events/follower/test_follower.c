@@ -353,7 +353,7 @@ Test(follower, logs_a_long_outage_once)
     const struct bus_options bus = {.brokers = brokers, .client_id = "test", .fetch_wait_ms = 20};
     start(&h, &bus, "modelbus", false);
     /* The client backs off up to a second: time for several rounds of the follower. */
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 8; i++) {
         int peer = accept(fd, NULL, NULL);
 
         cr_assert_geq(peer, 0);
