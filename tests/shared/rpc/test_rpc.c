@@ -108,6 +108,8 @@ number(const char *sql)
     return db_i64(result, 0, 0);
 }
 
+static void script(const char *format, ...) PRINTF_LIKE(1, 2);
+
 static void
 script(const char *format, ...)
 {
