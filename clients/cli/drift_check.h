@@ -3,7 +3,7 @@
  * drift_check.h - `modelbus drift check`: what is known of a column once both files are read.
  *
  * cmd_drift.c takes the words of the command and goes over the columns, drift_columns.c turns cells
- * into columns that drift/ compares, drift_report.c prints.
+ * into columns that drift/ compares (drift_codes.c those of categories), drift_report.c prints.
  */
 #pragma once
 
@@ -44,6 +44,19 @@ struct check {
     size_t found, undecided;
     uint32_t *codes; /* drift_columns.c: of each word in the column at hand */
 };
+
+/* A side of the column at hand. */
+struct drift_side {
+    struct table_info info;
+    struct table_cells cells;
+    struct drift_column column;
+    uint32_t *codes; /* owned; NULL: numbers */
+};
+
+/* Numbers first, by value; then words, by their bytes. Fills codes, column and the labels of checked.
+ * False: too many categories. */
+MUST_CHECK bool drift_to_codes(struct check *check, struct checked *checked,
+                               struct drift_side *sides);
 
 bool drift_named(char *const *names, const char *name);
 /* Compare a column. ERR_INTERNAL: the disk. */

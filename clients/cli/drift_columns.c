@@ -2,21 +2,12 @@
 /* drift_columns.c - cells of two files as two columns of one kind, or the finding that they are not. */
 #include "drift_check.h"
 
-#include "buf/buf.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#define CODES_MAX ((size_t)1 << 24)
 #define EVIDENTLY_INTEGERS 10 /* different ones, up to which Evidently takes them for categories */
-
-struct loaded {
-    struct table_info info;
-    struct table_cells cells;
-    struct drift_column column;
-    uint32_t *codes;
-};
 
 bool
 drift_named(char *const *names, const char *name)
@@ -80,9 +71,9 @@ refused(struct checked *c, const struct check *check, const struct table_info *r
 }
 
 static enum drift_kind
-kind_of(const struct check *check, const struct checked *c, struct loaded *side)
+kind_of(const struct check *check, const struct checked *c, struct drift_side *side)
 {
-    const struct loaded *cur = &side[TABLE_CUR];
+    const struct drift_side *cur = &side[TABLE_CUR];
 
     if (side[TABLE_REF].info.words || cur->info.words || drift_named(check->categorical, c->name))
         return DRIFT_CATEGORICAL;
@@ -97,133 +88,9 @@ kind_of(const struct check *check, const struct checked *c, struct loaded *side)
                : DRIFT_CATEGORICAL;
 }
 
-struct label {
-    const char *text;
-    uint32_t id;
-};
-
-static int
-by_text(const void *a, const void *b)
-{
-    return strcmp(((const struct label *)a)->text, ((const struct label *)b)->text);
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* The different words of both sides in their order; check->codes has the place of each. */
-static struct label *
-words_in_order(struct check *check, const struct loaded *side, size_t *count)
-{
-    size_t room = 64;
-    struct label *labels = mem_calloc(room, sizeof(*labels));
-
-    *count = 0;
-    for (size_t s = 0; s < TABLE_SIDES; s++)
-        for (size_t i = 0; i < side[s].cells.word_count; i++) {
-            uint32_t id = side[s].cells.words[i];
-            if (check->codes[id] != DRIFT_MISSING)
-                continue;
-            check->codes[id] = 0;
-            if (*count == room) {
-                room *= 2;
-                labels = mem_realloc(labels, room * sizeof(*labels));
-            }
-            labels[(*count)++] = (struct label){table_word(check->table, id), id};
-        }
-    qsort(labels, *count, sizeof(*labels), by_text);
-    return labels;
-}
-
-/* Evidently drops infinities of categories too. */
-static void
-drop_infinite(struct loaded *side)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < side->cells.number_count; i++)
-        if (isfinite(side->cells.numbers[i]))
-            side->cells.numbers[kept++] = side->cells.numbers[i];
-    side->column.missing += side->cells.number_count - kept;
-    side->cells.number_count = kept;
-}
-
-/* The different numbers of both sides, ascending. */
-static double *
-numbers_in_order(const struct loaded *side, size_t *count)
-{
-    size_t n = 0, kept = 0;
-    double *all =
-        mem_calloc(side[0].cells.number_count + side[1].cells.number_count + 1, sizeof(*all));
-
-    for (size_t s = 0; s < TABLE_SIDES; s++)
-        for (size_t i = 0; i < side[s].cells.number_count; i++)
-            all[n++] = side[s].cells.numbers[i] + 0.0;
-    qsort(all, n, sizeof(*all), by_value);
-    for (size_t i = 0; i < n; i++)
-        if (!kept || all[i] != all[kept - 1])
-            all[kept++] = all[i];
-    *count = kept;
-    return all;
-}
-
-static char *
-number_label(double value)
-{
-    struct buf out = {0};
-
-    buf_double(&out, value);
-    return buf_take(&out);
-}
-
-/* Numbers first, by value; then words, by their bytes. False: too many categories. */
-static bool
-to_codes(struct check *check, struct checked *c, struct loaded *side)
-{
-    size_t numbers, words;
-
-    for (size_t s = 0; s < TABLE_SIDES && check->plan.profile == DRIFT_EVIDENTLY; s++)
-        drop_infinite(&side[s]);
-    double *values = numbers_in_order(side, &numbers);
-    struct label *labels = words_in_order(check, side, &words);
-    bool fits = numbers + words <= CODES_MAX;
-
-    for (size_t i = 0; i < words; i++)
-        check->codes[labels[i].id] = (uint32_t)(numbers + i);
-    for (size_t s = 0; s < TABLE_SIDES && fits; s++) {
-        struct table_cells *cells = &side[s].cells;
-        size_t n = 0;
-        side[s].codes = mem_calloc(cells->number_count + cells->word_count + 1, sizeof(uint32_t));
-        for (size_t i = 0; i < cells->number_count; i++) {
-            double value = cells->numbers[i] + 0.0;
-            double *at = bsearch(&value, values, numbers, sizeof(value), by_value);
-            side[s].codes[n++] = (uint32_t)(at - values);
-        }
-        for (size_t i = 0; i < cells->word_count; i++)
-            side[s].codes[n++] = check->codes[cells->words[i]];
-        side[s].column.codes = side[s].codes;
-        side[s].column.rows = n;
-    }
-    for (size_t i = 0; i < words; i++)
-        check->codes[labels[i].id] = DRIFT_MISSING;
-    c->bars = numbers + words < DRIFT_BARS ? numbers + words : DRIFT_BARS;
-    for (size_t i = 0; i < c->bars; i++)
-        c->labels[i] = i + 1 == DRIFT_BARS && numbers + words > DRIFT_BARS ? mem_strdup("(others)")
-                       : i < numbers                                       ? number_label(values[i])
-                                     : mem_strdup(labels[i - numbers].text);
-    free(values);
-    free(labels);
-    return fits;
-}
-
 /* Words of which more than half are different: Evidently compares them as text, by a classifier. */
 static bool
-is_text(struct check *check, const struct loaded *cur)
+is_text(struct check *check, const struct drift_side *cur)
 {
     size_t different = 0;
 
@@ -234,8 +101,38 @@ is_text(struct check *check, const struct loaded *cur)
     return 2 * different > cur->cells.word_count;
 }
 
+/* pandas has no type for truth values of which some are missing, and so Evidently has none. */
+static bool
+is_broken_truth(const struct check *check, const struct drift_side *cur)
+{
+    bool truth = cur->info.missing && cur->cells.word_count && !cur->cells.number_count;
+
+    for (size_t i = 0; i < cur->cells.word_count && truth; i++) {
+        const char *word = table_word(check->table, cur->cells.words[i]);
+        truth = strcasecmp(word, "true") == 0 || strcasecmp(word, "false") == 0;
+    }
+    return truth;
+}
+
+/* What Evidently refuses by the current column's type, unless the type is given. */
+static bool
+evidently_refuses(struct check *check, struct checked *c, const struct drift_side *cur)
+{
+    if (check->plan.profile != DRIFT_EVIDENTLY || drift_named(check->categorical, c->name))
+        return false;
+    if (is_broken_truth(check, cur))
+        say(c, DRIFT_UNDECIDED, "kind_unknown",
+            mem_strdup("truth values with missing ones: Evidently does not know their kind "
+                       "(--categorical compares them)"));
+    else if (is_text(check, cur))
+        say(c, DRIFT_UNDECIDED, "text",
+            mem_strdup("more than half of the words are different: Evidently takes them for text "
+                       "(--categorical compares them)"));
+    return c->finding != NULL;
+}
+
 static void
-compare(struct check *check, struct checked *c, struct loaded *side)
+compare(struct check *check, struct checked *c, struct drift_side *side)
 {
     struct drift_column *ref = &side[TABLE_REF].column, *cur = &side[TABLE_CUR].column;
     double missing_threshold = .05;
@@ -260,7 +157,7 @@ compare(struct check *check, struct checked *c, struct loaded *side)
 enum err_code
 drift_check_column(struct check *check, size_t column, struct checked *c, struct err *err)
 {
-    struct loaded side[TABLE_SIDES] = {0};
+    struct drift_side side[TABLE_SIDES] = {0};
     enum err_code code = ERR_OK;
 
     for (size_t s = 0; s < TABLE_SIDES; s++)
@@ -276,18 +173,14 @@ drift_check_column(struct check *check, size_t column, struct checked *c, struct
                                                .integers = side[s].info.integers};
     }
     if (!code) {
-        bool words = side[TABLE_REF].info.words || side[TABLE_CUR].info.words;
         c->kind = kind_of(check, c, side);
         side[TABLE_REF].column.kind = side[TABLE_CUR].column.kind = c->kind;
-        if (check->plan.profile == DRIFT_EVIDENTLY && words &&
-            !drift_named(check->categorical, c->name) && is_text(check, &side[TABLE_CUR]))
-            say(c, DRIFT_UNDECIDED, "text",
-                mem_strdup("more than half of the words are different: Evidently takes them for "
-                           "text (--categorical compares them)"));
-        else if (c->kind == DRIFT_CATEGORICAL && !to_codes(check, c, side))
-            say(c, DRIFT_UNDECIDED, "too_many_words", mem_strdup("too many categories"));
-        else
-            compare(check, c, side);
+        if (!evidently_refuses(check, c, &side[TABLE_CUR])) {
+            if (c->kind == DRIFT_CATEGORICAL && !drift_to_codes(check, c, side))
+                say(c, DRIFT_UNDECIDED, "too_many_words", mem_strdup("too many categories"));
+            else
+                compare(check, c, side);
+        }
     }
     for (size_t s = 0; s < TABLE_SIDES; s++) {
         table_cells_done(&side[s].cells);

@@ -47,7 +47,7 @@
  * Nothing here fails, logs or keeps state; memory is freed before return; any thread may call.
  * With n values of both columns together: psi, jensenshannon and hellinger O(n) for numbers,
  * ks and wasserstein O(n) for the radix sort plus, for the exact p-value of ks at most 10000 values
- * a side, O(n_ref * n_cur * D). Scratch memory: at most 24 bytes a value.
+ * a side, O(n_ref * n_cur * D). Scratch memory: at most 32 bytes a value.
  */
 #pragma once
 

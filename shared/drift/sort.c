@@ -3,8 +3,9 @@
  * sort.c - order statistics of doubles by their bit patterns.
  *
  * Flipped once (the sign bit of positive numbers, all bits of negative ones) the patterns order
- * like the numbers, so a radix sort needs no comparison: six passes of 11 bits, fewer where all
- * numbers agree in a digit.
+ * like the numbers, so a radix sort needs no comparison. Three passes of 11 bits order by the leading
+ * 33; the few neighbours that agree in those and are not in order are settled by insertion, and
+ * where they are many, all six passes are made.
  */
 #include "drift/internal.h"
 
@@ -14,6 +15,9 @@
 #define DIGIT_BITS 11
 #define DIGITS 6
 #define BUCKETS (1u << DIGIT_BITS)
+#define LEADING 3 /* the first digit of the leading ones */
+#define SHIFT(digit) ((digit) ? (digit)*DIGIT_BITS - 2 : 0) /* 9 + 5 * 11 bits */
+#define MOVES_MAX 4
 #define SMALL 48
 #define TOP_BITS 16
 
@@ -48,18 +52,19 @@ insertion_sort(double *values, size_t count)
     }
 }
 
+/* A stable pass for each digit from first on. */
 static void
-radix_sort(uint64_t **keys, uint64_t **spare, size_t count)
+radix_passes(uint64_t **keys, uint64_t **spare, size_t count, unsigned first)
 {
     uint32_t(*seen)[BUCKETS] = mem_calloc(DIGITS, sizeof(*seen));
     uint64_t *from = *keys, *to = *spare;
 
     for (size_t i = 0; i < count; i++)
-        for (unsigned d = 0; d < DIGITS; d++)
-            seen[d][from[i] >> d * DIGIT_BITS & (BUCKETS - 1)]++;
-    for (unsigned d = 0; d < DIGITS; d++) {
+        for (unsigned d = first; d < DIGITS; d++)
+            seen[d][from[i] >> SHIFT(d) & (BUCKETS - 1)]++;
+    for (unsigned d = first; d < DIGITS; d++) {
         uint32_t *bucket = seen[d], at = 0;
-        if (bucket[from[0] >> d * DIGIT_BITS & (BUCKETS - 1)] == count)
+        if (bucket[from[0] >> SHIFT(d) & (BUCKETS - 1)] == count)
             continue;
         for (size_t b = 0; b < BUCKETS; b++) {
             uint32_t here = bucket[b];
@@ -67,7 +72,7 @@ radix_sort(uint64_t **keys, uint64_t **spare, size_t count)
             at += here;
         }
         for (size_t i = 0; i < count; i++)
-            to[bucket[from[i] >> d * DIGIT_BITS & (BUCKETS - 1)]++] = from[i];
+            to[bucket[from[i] >> SHIFT(d) & (BUCKETS - 1)]++] = from[i];
         uint64_t *t = from;
         from = to;
         to = t;
@@ -75,6 +80,26 @@ radix_sort(uint64_t **keys, uint64_t **spare, size_t count)
     *keys = from;
     *spare = to;
     free(seen);
+}
+
+/* False: more than a few moves a key would be needed. */
+static bool
+settle(uint64_t *keys, size_t count)
+{
+    size_t moves = 0;
+
+    for (size_t i = 1; i < count; i++) {
+        uint64_t key = keys[i];
+        size_t j = i;
+        for (; j > 0 && keys[j - 1] > key && moves <= MOVES_MAX * count; j--) {
+            keys[j] = keys[j - 1];
+            moves++;
+        }
+        keys[j] = key;
+        if (moves > MOVES_MAX * count)
+            return false;
+    }
+    return true;
 }
 
 void
@@ -89,7 +114,9 @@ sort_doubles(const double *values, size_t count, double *sorted)
     uint64_t *keys = mem_alloc(count * sizeof(*keys)), *spare = mem_alloc(count * sizeof(*spare));
     for (size_t i = 0; i < count; i++)
         keys[i] = to_key(values[i]);
-    radix_sort(&keys, &spare, count);
+    radix_passes(&keys, &spare, count, LEADING);
+    if (!settle(keys, count))
+        radix_passes(&keys, &spare, count, 0);
     for (size_t i = 0; i < count; i++)
         sorted[i] = from_key(keys[i]);
     free(keys);

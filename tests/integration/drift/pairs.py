@@ -63,6 +63,8 @@ def corners(rng):
     yield "two categories", ["x"] * 30 + ["y"] * 20, ["x"] * 10 + ["y"] * 40
     yield "missing words", ["x", None, "y"] * 30, ["x", "y", "y", None] * 20
     yield "true and false", ["True", "False"] * 40, ["True", "True", "False"] * 30
+    yield "true and false, one missing", ["True", "False"] * 40, ["True", None, "False"] * 30
+    yield "true and false, one missing before", ["True", None, "False"] * 40, ["True", "False"] * 30
     yield "many categories", [f"c{i}" for i in rng.integers(0, 300, 5000)], [f"c{i}" for i in rng.integers(0, 310, 5000)]
     yield "free text", [f"text {i}" for i in range(50)], [f"text {i}" for i in range(20, 70)]
     yield "rare share", rng.integers(0, 8, 20000), [*rng.integers(0, 7, 19999), 7]

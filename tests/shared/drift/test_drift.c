@@ -299,6 +299,25 @@ Test(drift, the_scale_of_a_distance)
     cr_assert_gt(compare(&wide, &zero, DRIFT_NATIVE, DRIFT_WASSERSTEIN).statistic, .9);
 }
 
+Test(drift, values_that_differ_in_their_last_bits_only_are_in_order)
+{
+    enum { N = 3000 };
+    double a[N], b[N], step = 0x1p-52;
+    struct drift_column ref = COLUMN(a), cur = COLUMN(b);
+
+    for (size_t i = 0; i < N; i++) {
+        a[i] = 1 + (double)(i * 1009 % N) * step;
+        b[i] = 1 + (double)(i * 733 % N + N) * step;
+    }
+    struct drift_verdict v = compare(&ref, &cur, DRIFT_SCIPY, DRIFT_WASSERSTEIN);
+    cr_assert_leq(fabs(v.statistic / (N * step) - 1), 1e-12);
+    for (size_t i = 0; i < N; i++)
+        b[i] -= N * step;
+    cr_assert_eq(compare(&ref, &cur, DRIFT_SCIPY, DRIFT_WASSERSTEIN).statistic, 0);
+    cr_assert_eq(compare(&ref, &cur, DRIFT_SCIPY, DRIFT_KS).statistic, 0);
+    cr_assert_eq(compare(&ref, &cur, DRIFT_NATIVE, DRIFT_PSI).statistic, 0);
+}
+
 Test(drift, names_go_both_ways)
 {
     enum drift_method method;
