@@ -123,14 +123,39 @@ bus_reader_cluster(struct bus_reader *r, int timeout_ms, char *id, size_t size, 
     return bus_client_cluster(&r->client, timeout_ms, id, size, err);
 }
 
+/* which: one of the "times" of ListOffsets, BUS_OFFSET_BEGINNING or BUS_OFFSET_END. Not
+ * rd_kafka_query_watermark_offsets(): while the broker is away that waits up to a minute whatever
+ * its timeout. */
+static enum err_code
+ask_offset(struct bus_reader *r, const char *topic, int32_t partition, int64_t which,
+           int timeout_ms, int64_t *offset, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = which;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(r->client.rk, list, timeout_ms);
+    if (!code)
+        code = list->elems[0].err;
+    if (!code)
+        *offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? bus_err(err, code, topic) : ERR_OK;
+}
+
 enum err_code
 bus_reader_bounds(struct bus_reader *r, const char *topic, int32_t partition, int timeout_ms,
                   int64_t *low, int64_t *high, struct err *err)
 {
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(r->client.rk, topic, partition, low, high, timeout_ms);
+    int64_t deadline = bus_now_ms() + timeout_ms;
+    int64_t first;
 
-    return code ? bus_err(err, code, topic) : ERR_OK;
+    if (ask_offset(r, topic, partition, BUS_OFFSET_BEGINNING, timeout_ms, &first, err))
+        return err->code;
+    int64_t left = deadline - bus_now_ms();
+    if (ask_offset(r, topic, partition, BUS_OFFSET_END, left > 1 ? (int)left : 1, high, err))
+        return err->code;
+    *low = first;
+    return ERR_OK;
 }
 
 static rd_kafka_topic_partition_list_t *

@@ -589,3 +589,26 @@ Test(bus, wrong_options_are_refused_with_their_name)
     options = (struct bus_options){.brokers = ""};
     cr_assert_eq(bus_reader_open(&r, &options, NULL, &err), ERR_INVALID);
 }
+
+Test(bus, an_offset_is_asked_for_no_longer_than_allowed)
+{
+    struct bus_reader *r;
+    struct fixture f;
+    int64_t low = -7, high = -7;
+    int32_t count;
+
+    fixture_devbus(&f);
+    sent_texts(&f, "m", 3);
+    cr_assert_eq(bus_reader_open(&r, &f.options, NULL, &err), ERR_OK, "%s", err.message);
+    cr_assert_eq(bus_reader_partitions(r, f.topic, WAIT_MS, &count, &err), ERR_OK);
+    cr_assert_eq(bus_reader_bounds(r, f.topic, 0, WAIT_MS, &low, &high, &err), ERR_OK);
+    cr_expect_eq(low, 0);
+    cr_expect_eq(high, 3);
+    fixture_kill(&f);
+    int64_t start = fixture_now_ms();
+    cr_expect_eq(bus_reader_bounds(r, f.topic, 0, 300, &low, &high, &err), ERR_UNAVAILABLE);
+    cr_expect_lt(fixture_now_ms() - start, 3000);
+    bus_reader_free(r);
+    fixture_restart(&f);
+    fixture_close(&f);
+}
