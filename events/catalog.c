@@ -60,6 +60,8 @@ const struct event_type event_types[] = {
           "A pod has loaded a model and serves it."),
     EVENT(serving, model_load_failed, "serving", "pod", "inference",
           "A pod could not load a model and says why."),
+    EVENT(serving, pod_stopped, "serving", "pod", "inference",
+          "A pod was stopped in order and serves nothing any more."),
     EVENT(serving, serving_stats, "serving", "pod", "inference",
           "What a pod served in a time window."),
     EVENT(serving, predictions_logged, "predictions", "endpoint", "inference",

@@ -120,11 +120,24 @@ on_serving_stats(void *arg, const Modelbus__Serving__V1__ServingStats *event,
                            spoken_at(&change, event->window_end_ms), err);
 }
 
+static enum err_code
+on_pod_stopped(void *arg, const Modelbus__Serving__V1__PodStopped *event,
+               struct event_context *context, struct err *err)
+{
+    struct change change = change_of_event(arg, context);
+
+    if (value_check_name("pod", event->pod, err))
+        return err->code;
+    return store_remove_pod(&change.store, event->pod, spoken_at(&change, event->stopped_at_ms),
+                            err);
+}
+
 const struct event_subscription deployment_events[] = {
     EVENT_ON(modelbus__registry__v1__alias_moved, on_alias_moved),
     EVENT_ON(modelbus__registry__v1__model_registered, on_model_registered),
     EVENT_ON(modelbus__serving__v1__model_load_failed, on_model_load_failed),
     EVENT_ON(modelbus__serving__v1__model_loaded, on_model_loaded),
+    EVENT_ON(modelbus__serving__v1__pod_stopped, on_pod_stopped),
     EVENT_ON(modelbus__serving__v1__serving_stats, on_serving_stats),
     {.type = NULL},
 };

@@ -392,6 +392,16 @@ store_touch_pod(const struct store *store, const char *endpoint, const char *pod
 }
 
 enum err_code
+store_remove_pod(const struct store *store, const char *pod, int64_t at_ms, struct err *err)
+{
+    static const struct db_stmt stmt = {
+        "DELETE FROM pod WHERE workspace = $1 AND pod = $2 AND reported_at_ms <= $3"};
+
+    return db_queue(store->db, &stmt,
+                    DB_PARAMS(db_text(store->workspace), db_text(pod), db_int(at_ms)), err);
+}
+
+enum err_code
 store_list_pods(const struct store *store, const char *endpoint, int64_t since_ms, PodState ***pods,
                 size_t *count, struct err *err)
 {

@@ -86,6 +86,9 @@ MUST_CHECK enum err_code store_put_pod(const struct store *store, const char *en
 MUST_CHECK enum err_code store_touch_pod(const struct store *store, const char *endpoint,
                                          const char *pod, int64_t at_ms, struct err *err);
 /* Pods of an endpoint heard of since; by name. */
+/* A pod has gone: what it reported up to then, for any endpoint, no longer counts. */
+MUST_CHECK enum err_code store_remove_pod(const struct store *store, const char *pod, int64_t at_ms,
+                                          struct err *err);
 MUST_CHECK enum err_code store_list_pods(const struct store *store, const char *endpoint,
                                          int64_t since_ms, PodState ***pods, size_t *count,
                                          struct err *err);

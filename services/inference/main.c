@@ -133,7 +133,11 @@ static bool
 stop_sender(void *arg, int64_t deadline_ms)
 {
     struct program *p = arg;
+    Modelbus__Serving__V1__PodStopped stopped = MODELBUS__SERVING__V1__POD_STOPPED__INIT;
 
+    stopped.pod = p->process.instance;
+    stopped.stopped_at_ms = life_now_ms();
+    report(p, &stopped.base);
     /* Statistics, logs and reports that the next pod says anew: while the bus is away they are not
      * worth a failed stop. */
     size_t lost = sender_close(TAKE_PTR(p->sender), deadline_ms);
@@ -368,6 +372,7 @@ describe(void *arg)
         &modelbus__serving__v1__model_loaded__descriptor,
         &modelbus__serving__v1__model_load_failed__descriptor,
         &modelbus__serving__v1__predictions_logged__descriptor,
+        &modelbus__serving__v1__pod_stopped__descriptor,
         &modelbus__serving__v1__serving_stats__descriptor,
         NULL,
     };

@@ -374,6 +374,25 @@ Test(deployment_service, a_silent_pod_is_left_out_and_statistics_are_a_sign_of_l
     cr_expect_eq(get()->n_pods, 2);
 }
 
+Test(deployment_service, a_pod_that_was_stopped_no_longer_counts)
+{
+    Modelbus__Serving__V1__PodStopped stopped = MODELBUS__SERVING__V1__POD_STOPPED__INIT;
+
+    serving_first_of(1);
+    OK(loaded("pod-b", 1, 1));
+    cr_expect_eq(get()->n_pods, 2);
+    stopped.pod = "pod-b";
+    stopped.stopped_at_ms = life_now_ms() - 60 * 1000;
+    OK(fixture_hear(&f, "old", &stopped));
+    cr_expect_eq(get()->n_pods, 2, "it has reported since");
+    stopped.stopped_at_ms = life_now_ms();
+    OK(fixture_hear(&f, "new", &stopped));
+    cr_expect_eq(get()->n_pods, 1);
+    cr_expect_str_eq(get()->pods[0]->pod, "pod-a");
+    stopped.pod = "";
+    FAILS(ERR_INVALID, fixture_hear(&f, "nobody", &stopped));
+}
+
 Test(deployment_service, a_deleted_endpoint_comes_back_with_a_higher_generation)
 {
     Modelbus__Deployment__V1__DeleteEndpointRequest request =
