@@ -28,6 +28,13 @@ store_value(struct input *in, const char *name, size_t column, const json_t *val
     }
 }
 
+/* What Python's json.dumps() writes of a float without allow_nan=False. */
+static bool
+not_json(const char *record)
+{
+    return strstr(record, "NaN") || strstr(record, "Infinity");
+}
+
 enum err_code
 read_ndjson(struct input *in, struct err *err)
 {
@@ -47,7 +54,9 @@ read_ndjson(struct input *in, struct err *err)
             continue;
         row = json_loadb(record, len, JSON_REJECT_DUPLICATES, &error);
         if (!row)
-            return input_error(in, err, ERR_INVALID, "%s (column %d)", error.text, error.column);
+            return input_error(in, err, ERR_INVALID, "%s (column %d)%s", error.text, error.column,
+                               not_json(record) ? "; NaN and Infinity are no JSON: write null"
+                                                : "");
         enum err_code code = ERR_OK;
         if (!json_is_object(row))
             code = input_error(in, err, ERR_INVALID, "not an object; NDJSON has one a line");

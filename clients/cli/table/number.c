@@ -27,10 +27,11 @@ is_digit(char c)
 static bool
 is_nothing(const char *text, size_t len)
 {
-    static const char *const words[] = {"NA",   "N/A",  "n/a",  "#N/A", "<NA>", "NaN", "nan",
-                                        "-NaN", "-nan", "null", "NULL", "None", "#NA"};
+    static const char *const words[] = {
+        "NA",   "N/A",  "n/a",  "#N/A", "#NA",    "<NA>",    "NaN",     "nan",      "-NaN",
+        "-nan", "null", "NULL", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "#N/A N/A"};
 
-    if (len > 4)
+    if (len > 8)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0)

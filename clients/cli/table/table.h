@@ -15,8 +15,8 @@
  * Memory does not grow with the files: cells past memory_bytes move to an unnamed file in $TMPDIR
  * (else /tmp), so a loaded column and the different words are what has to fit. One thread.
  *
- * Cells. Nothing: an empty cell, NA, N/A, n/a, #N/A, <NA>, NaN, nan, -NaN, -nan, null, NULL, None,
- * or JSON's null and absent members (CSV: the words that pandas.read_csv drops). A number: decimal,
+ * Cells. Nothing: an empty cell and the words that pandas.read_csv drops (NA, N/A, NaN, null, None ...),
+ * JSON's null and absent members. A number: decimal,
  * with an exponent or not, inf and infinity in any case; correctly rounded. All others are words;
  * true and false of JSON as well. Bytes that are not UTF-8 become U+FFFD.
  *
