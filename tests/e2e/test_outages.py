@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Broker away for two minutes, PostgreSQL away for one of them: pods predict throughout, everything else says
-UNAVAILABLE quickly, and all recovers without hands. The two overlap, so that the test takes two minutes."""
+UNAVAILABLE quickly, and all recovers without hands; then a broker that answers nothing for a while. The first two overlap, so that the
+test takes little more than two minutes."""
 
 import os
 import pathlib
@@ -19,6 +20,7 @@ import train  # noqa: E402
 
 BROKER_AWAY_S = float(os.environ.get("MODELBUS_TEST_BROKER_AWAY_S", "120"))
 POSTGRES_AWAY_S = float(os.environ.get("MODELBUS_TEST_POSTGRES_AWAY_S", "60"))
+BROKER_SLOW_S = 15
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,19 @@ def test_outages(parts, tmp_path):
         rest = stack.rest()  # the idle connection has been closed meanwhile
         assert rest("GET", "/api/v1/models/outage")[0] == 200
         kafka.start()
+        platform.wait_for(lambda: all(p.get("ready", True) for p in stack.parts().values()), 60, "every service ready")
+
+        # A broker that is there and answers nothing is no worse than none.
+        kafka.signal("STOP")
+        slow_until = time.monotonic() + BROKER_SLOW_S
+        status, answer, took = answers_quickly(rest, "POST", "/api/v1/models/outage/versions",
+                                               {"artifact": {"uri": platform.artifact_uri("y"), "size_bytes": 1}})
+        assert status == 201 and took < 2, (answer, took)
+        while time.monotonic() < slow_until:
+            status, answer, took = answers_quickly(rest, "GET", "/api/v1/models/outage")
+            assert status == 200 and took < 1, (status, answer, took)
+            threading.Event().wait(0.2)
+        kafka.signal("CONT")
 
         # The whole loop works again, including what was said while the broker was away.
         (tmp_path / "next.json").write_bytes(train.breast_cancer(trees=10, seed=2)[0])

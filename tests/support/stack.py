@@ -74,6 +74,10 @@ class Kafka:
     def start(self):
         run(SUPPORT / "kafka.sh", "restart", self.folder, "1")
 
+    def signal(self, name):
+        """STOP: it takes connections and answers nothing; CONT."""
+        run(SUPPORT / "kafka.sh", "kill", self.folder, "1", name)
+
     def stop(self):
         run(SUPPORT / "kafka.sh", "down", self.folder, check=False)
 
