@@ -231,7 +231,7 @@ file_read(void *store, const char *hex, int *fd, uint64_t *bytes, struct err *er
 static enum err_code
 file_stat(void *store, const char *hex, uint64_t *bytes, struct err *err)
 {
-    int fd;
+    int fd = -1;
 
     if (file_read(store, hex, &fd, bytes, err))
         return err->code;

@@ -147,7 +147,7 @@ bus_reader_bounds(struct bus_reader *r, const char *topic, int32_t partition, in
                   int64_t *low, int64_t *high, struct err *err)
 {
     int64_t deadline = bus_now_ms() + timeout_ms;
-    int64_t first;
+    int64_t first = 0;
 
     if (ask_offset(r, topic, partition, BUS_OFFSET_BEGINNING, timeout_ms, &first, err))
         return err->code;

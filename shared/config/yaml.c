@@ -93,7 +93,7 @@ expect(struct reader *r, yaml_event_type_t type, yaml_event_type_t other, yaml_e
 static enum err_code
 read_stream(struct reader *r, struct err *err)
 {
-    yaml_event_type_t got;
+    yaml_event_type_t got = YAML_NO_EVENT;
     bool end = false;
 
     if (expect(r, YAML_STREAM_START_EVENT, YAML_STREAM_START_EVENT, &got, err) ||

@@ -14,7 +14,7 @@ COMMANDS = [
     "model stage", "model versions", "endpoint create", "endpoint list", "endpoint show", "endpoint rollback",
     "endpoint history", "endpoint delete", "run list", "run show", "deploy", "predict", "event tail", "event publish",
     "event types", "query", "dlq list", "dlq show", "dlq replay", "token create", "token list", "token revoke",
-    "artifact push", "artifact pull", "version", "completion",
+    "artifact push", "artifact pull", "drift check", "version", "completion",
 ]
 NOWHERE = {"MODELBUS_GATEWAY_URL": "http://127.0.0.1:1", "MODELBUS_INFERENCE_URL": "http://127.0.0.1:1"}
 
