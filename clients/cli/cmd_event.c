@@ -100,7 +100,7 @@ run_publish(struct cli *cli, struct err *err)
     const char *source = cli_option(cli, "source"), *workspace = cli_option(cli, "workspace");
     const char *id = cli_option(cli, "id"), *prefix;
     const struct event_topic *topic;
-    const struct event_type *type;
+    const struct event_type *type = NULL;
     struct event_envelope envelope = {0};
     ProtobufCMessage *event;
     struct bus_message message;
