@@ -149,7 +149,7 @@ create_token(void *arg, REQUEST(CreateToken) * request, RESPONSE(CreateToken) * 
     token.created_at_ms = life_now_ms();
     if (request->lifetime_s)
         token.expires_at_ms = token.created_at_ms + request->lifetime_s * 1000;
-    if (store_add_token(call->db, &token, err))
+    if (store_add_token(call->db, &token, TOKENS_MAX, err))
         return err->code;
     when_committed(arg, call, &token, put_after_commit);
     response->token = token_message(&token, call->arena);

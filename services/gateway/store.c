@@ -2,6 +2,7 @@
 /* store.c - the token table. */
 #include "store.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define COLUMNS                                                                                    \
@@ -37,17 +38,25 @@ read_rows(const struct db_result *result, struct arena *arena, struct token **to
 }
 
 enum err_code
-store_add_token(struct db_conn *db, const struct token *t, struct err *err)
+store_add_token(struct db_conn *db, const struct token *t, int64_t limit, struct err *err)
 {
-    static const struct db_stmt insert = {"INSERT INTO token (" COLUMNS ") VALUES "
-                                          "($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)"};
+    static const struct db_stmt insert = {"INSERT INTO token (" COLUMNS
+                                          ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 0 WHERE "
+                                          "(SELECT count(*) FROM token WHERE revoked_at_ms = 0 AND"
+                                          " (expires_at_ms = 0 OR expires_at_ms > $7)) < $10"};
+    CLEANUP(db_result_free) struct db_result *result = NULL;
 
-    return db_exec(db, &insert,
-                   DB_PARAMS(db_text(t->id), db_text(t->workspace),
-                             db_bytes(t->hash, sizeof(t->hash)), db_text(t->subject),
-                             db_int(t->roles), db_text(t->scopes), db_int(t->created_at_ms),
-                             db_text(t->created_by), db_int(t->expires_at_ms)),
-                   NULL, err);
+    if (db_exec(db, &insert,
+                DB_PARAMS(db_text(t->id), db_text(t->workspace), db_bytes(t->hash, sizeof(t->hash)),
+                          db_text(t->subject), db_int(t->roles), db_text(t->scopes),
+                          db_int(t->created_at_ms), db_text(t->created_by),
+                          db_int(t->expires_at_ms), db_int(limit)),
+                &result, err))
+        return err->code;
+    if (db_affected(result) == 0)
+        return err_set(err, ERR_PRECONDITION, "%" PRId64 " tokens are live: revoke some first",
+                       limit);
+    return ERR_OK;
 }
 
 enum err_code

@@ -18,8 +18,9 @@ struct token {
     int64_t created_at_ms, expires_at_ms, revoked_at_ms;
 };
 
+/* ERR_PRECONDITION when so many are live already. */
 MUST_CHECK enum err_code store_add_token(struct db_conn *db, const struct token *token,
-                                         struct err *err);
+                                         int64_t limit, struct err *err);
 /* A page of the workspace's tokens after the id, oldest first; rows in arena. */
 MUST_CHECK enum err_code store_list_tokens(struct db_conn *db, const char *workspace,
                                            const char *after, int64_t limit, struct arena *arena,

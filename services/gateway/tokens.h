@@ -14,7 +14,7 @@
 
 #define TOKENS_REFRESH_MS 2000
 #define TOKENS_STALE_MS 60000
-#define TOKENS_MAX 10000 /* live ones; the newest count */
+#define TOKENS_MAX 10000 /* live ones; more are not created */
 
 struct tokens;
 /* Reads once, then in the background. */

@@ -116,6 +116,26 @@ Test(tokens, are_listed_by_pages_without_secrets)
     cr_assert_str_eq(response.tokens[0]->id, created.token->id);
 }
 
+Test(tokens, no_more_than_are_read)
+{
+    Modelbus__Gateway__V1__CreateTokenResponse created;
+    struct db_conn *conn;
+    struct err err;
+
+    cr_assert_eq(db_borrow(f.service.db, &conn, &err), ERR_OK, "%s", err.message);
+    cr_assert_eq(db_script(conn,
+                           "INSERT INTO token (id, workspace, hash, subject, roles, created_at_ms,"
+                           " created_by) SELECT i::text, 'default', sha256(i::text::bytea), 's', 1,"
+                           " 1, 'test' FROM generate_series(1, 10000) i",
+                           &err),
+                 ERR_OK, "%s", err.message);
+    cr_assert_eq(create("viewer", 0, &created), ERR_PRECONDITION);
+    cr_assert_eq(db_script(conn, "UPDATE token SET revoked_at_ms = 1 WHERE id = '1'", &err),
+                 ERR_OK);
+    cr_assert_eq(create("viewer", 0, &created), ERR_OK);
+    db_return(conn);
+}
+
 Test(tokens, refuses_nonsense)
 {
     Modelbus__Gateway__V1__CreateTokenResponse created;
