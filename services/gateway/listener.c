@@ -3,6 +3,7 @@
 #include "parts.h"
 
 #include "crypto/crypto.h"
+#include "log/log.h"
 #include "modelbus/bus/v1/queries.pb-c.h"
 
 #include <stdlib.h>
@@ -177,5 +178,10 @@ listener_start(struct gateway *gateway, struct err *err)
         .tls_key_file = settings->tls_key,
     };
 
-    return http_server_start(&gateway->http, &options, err);
+    if (http_server_start(&gateway->http, &options, err))
+        return err->code;
+    log_info("listening", LOG_STR("what", "REST"), LOG_STR("bind", settings->bind),
+             LOG_INT("port", http_server_port(gateway->http)),
+             LOG_BOOL("tls", settings->tls_cert != NULL));
+    return ERR_OK;
 }
