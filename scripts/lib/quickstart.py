@@ -43,6 +43,14 @@ def modelbus(*words):
     return done.stdout
 
 
+def wait_for_status(status, timeout=60):
+    end = time.monotonic() + timeout
+    while status not in (shown := modelbus("endpoint", "show", ENDPOINT, "--json")):
+        if time.monotonic() > end:
+            sys.exit(f"waited {timeout} s for the endpoint's status {status}; it is {shown}")
+        time.sleep(0.02)
+
+
 class Timeline:
     """Prints lines in the order of their own time, with the time since the start and since the line before.
 
@@ -301,6 +309,8 @@ def main():
         third = new_version(events, "--trees", "50", "--truncate")
         since, _ = promote(events, third)
         events.wait("ModelLoadFailed", since, endpoint=ENDPOINT, version=third)
+        # deployment hears it as we do; before it has, a rollback would only take the promotion back.
+        wait_for_status("FAILED")
 
         TIMELINE.line("operator", f"modelbus endpoint rollback {ENDPOINT}")
         since, began = events.position(), time.monotonic()
