@@ -172,7 +172,7 @@ class Stack:
         return run(BIN / "modelbus", *words, check=check, env=self.env, timeout=120, **options)
 
     def parts(self):
-        status = json.loads(self.cli("local", "status", "--json", "--dir", self.folder).stdout)
+        status = json.loads(self.cli("local", "status", "--json", "--dir", self.folder, check=False).stdout)
         return {part["name"]: part for part in status["parts"]}
 
     def kill(self, name, sig=signal.SIGKILL):
