@@ -7,7 +7,9 @@
  * process and returns process_main() from main(). In order: --version, --help, --describe or the
  * settings; configured(), start(), then SIGTERM; the steps of life_on_stop(), ended().
  *
- * Exit codes: 0 graceful stop, 1 start failed, 2 wrong configuration, 3 drain fell short.
+ * Exit codes: 0 graceful stop, 1 start failed, 2 wrong configuration, 3 requests were cut off because
+ * they outlasted DRAIN_MS. A bus or a database that is away spoils no stop: what is not said yet is
+ * in the outbox.
  */
 #pragma once
 
