@@ -98,3 +98,11 @@ version(void *arg, struct http_request *r)
     (void)arg;
     http_reply(r, 200, "application/json", body, sizeof(body) - 1);
 }
+
+void
+openapi(void *arg, struct http_request *r)
+{
+    const struct gateway *gateway = arg;
+
+    http_reply(r, 200, "application/json", gateway->openapi.data, gateway->openapi.len);
+}

@@ -13,6 +13,7 @@
 static const struct http_route public_routes[] = {
     {"GET", "/healthz", service_healthz, NULL, 0, NULL},
     {"GET", "/readyz", service_readyz, NULL, 0, NULL},
+    {"GET", "/openapi.json", openapi, NULL, 0, NULL},
 };
 
 static enum err_code
@@ -136,7 +137,7 @@ on_headers(void *arg, struct http_request *r, struct err *err)
     struct query_check check = {0};
     struct exchange *exchange;
 
-    if (!target) /* /healthz, /readyz */
+    if (!target) /* public_routes */
         return ERR_OK;
     exchange = arena_zalloc(http_arena(r), sizeof(*exchange));
     exchange->gateway = arg;

@@ -44,6 +44,7 @@ struct gateway {
     struct rpc_client *peers[PEER_COUNT];
     struct target *targets;
     struct http_route *routes;
+    struct buf openapi; /* what /openapi.json answers */
     struct http_server *http;
 };
 
@@ -80,10 +81,12 @@ void artifact_end(void *arg, struct http_request *r);
 void artifact_get(void *arg, struct http_request *r);
 void whoami(void *arg, struct http_request *r);
 void version(void *arg, struct http_request *r);
+void openapi(void *arg, struct http_request *r); /* for anyone */
 
 /* queries.c */
 extern const struct rpc_method gateway_queries[];
 extern const struct embed_file gateway_schema[];
+extern const struct embed_file gateway_openapi[]; /* openapi_base.json */
 
 /* wiring.c: service_spec's start and stop */
 extern const struct config_key gateway_config[];

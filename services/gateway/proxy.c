@@ -41,6 +41,19 @@ read_body(struct exchange *x, struct err *err)
     return pbjson_read(type, body, len, 0, arena, &x->request, err);
 }
 
+/* What a path names is there: 0 would be "not given" for a service, and another question. */
+static enum err_code
+check_given(const ProtobufCMessage *request, const char *name, struct err *err)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, name);
+    const void *member = (const char *)request + field->offset;
+
+    if (field->type == PROTOBUF_C_TYPE_INT64 && *(const int64_t *)member == 0)
+        return err_set(err, ERR_INVALID, "%s: 0 in a path", name);
+    return ERR_OK;
+}
+
 static enum err_code
 read_params(struct exchange *x, struct err *err)
 {
@@ -52,7 +65,7 @@ read_params(struct exchange *x, struct err *err)
         const char *value = http_param(x->http, name);
         if (x->target->route->bus && strcmp(name, "service") == 0)
             continue;
-        if (pbjson_set(x->request, name, value, arena, err))
+        if (pbjson_set(x->request, name, value, arena, err) || check_given(x->request, name, err))
             return err->code;
     }
     return ERR_OK;

@@ -14,7 +14,6 @@
 typedef Modelbus__Gateway__V1__Token Token;
 #define REQUEST(method) const Modelbus__Gateway__V1__##method##Request
 #define RESPONSE(method) Modelbus__Gateway__V1__##method##Response
-#define LIFETIME_MAX_S (100LL * 366 * 24 * 3600)
 #define ROLES 4
 
 static char **
@@ -80,8 +79,8 @@ read_new_token(REQUEST(CreateToken) * request, struct rpc_call *call, struct tok
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)request->subject[i] < 0x20 || request->subject[i] == 0x7f)
             return err_set(err, ERR_INVALID, "subject: no control characters");
-    if (request->lifetime_s < 0 || request->lifetime_s > LIFETIME_MAX_S)
-        return err_set(err, ERR_INVALID, "lifetime_s: 0 (no end) to %lld", LIFETIME_MAX_S);
+    if (request->lifetime_s < 0 || request->lifetime_s > TOKENS_LIFETIME_MAX_S)
+        return err_set(err, ERR_INVALID, "lifetime_s: 0 (no end) to %lld", TOKENS_LIFETIME_MAX_S);
     for (size_t i = 0; i < request->n_roles; i++)
         buf_printf(&roles, "%s%s", i ? "," : "", request->roles[i]);
     for (size_t i = 0; i < request->n_scopes; i++)

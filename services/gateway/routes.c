@@ -16,13 +16,13 @@
 #define ALIAS V1 "models/{name}/aliases/{alias}"
 #define LETTER V1 "dead-letters/{service}/{id}"
 
-#define ROUTE(v, p, pe, m, s, ...)                                                                 \
+#define ROUTE(v, p, pe, m, s, d, ...)                                                              \
     {                                                                                              \
-        .verb = v, .path = p, .peer = PEER_##pe, .method = m, .scope = s, __VA_ARGS__              \
+        .verb = v, .path = p, .peer = PEER_##pe, .method = m, .scope = s, .doc = d, __VA_ARGS__    \
     }
-#define OWN(v, p, h, s, ...)                                                                       \
+#define OWN(v, p, h, s, d, ...)                                                                    \
     {                                                                                              \
-        .verb = v, .path = p, .handler = h, .scope = s, __VA_ARGS__                                \
+        .verb = v, .path = p, .handler = h, .scope = s, .doc = d, __VA_ARGS__                      \
     }
 #define ER "experiment:read"
 #define EW "experiment:write"
@@ -34,55 +34,97 @@
 #define IF_MATCH(m) .match = m
 #define QUERY(q) .queries = q
 #define CREATED .status = 201
+#define FAILS(f) .fails = f
+#define OPERATION(o) .operation = o
 
 /* clang-format off */
 const struct rest_route rest_routes[] = {
-    OWN("GET",  V1 "whoami", whoami, "registry:read", .queries = NULL),
-    OWN("GET",  V1 "version", version, "registry:read", .queries = NULL),
-    OWN("POST", V1 "artifacts", artifact_end, "artifact:write", .stream = artifact_data),
-    OWN("GET",  V1 "artifacts/{uri}", artifact_get, "artifact:read", .queries = NULL),
+    OWN("GET",  V1 "whoami", whoami, "registry:read",
+          "Who the caller is, and what they may do.", OPERATION("WhoAmI")),
+    OWN("GET",  V1 "version", version, "registry:read",
+          "The version of this gateway.", OPERATION("GetVersion")),
+    OWN("POST", V1 "artifacts", artifact_end, "artifact:write",
+          "Store an artifact: the body's bytes, under the digest of what they are.", .stream = artifact_data, OPERATION("PutArtifact"), FAILS("501")),
+    OWN("GET",  V1 "artifacts/{uri}", artifact_get, "artifact:read",
+          "An artifact's bytes.", OPERATION("GetArtifact"), FAILS("501")),
 
-    ROUTE("GET",  V1 "experiments", EXPERIMENT, "ListExperiments", ER, QUERY("page")),
-    ROUTE("POST", V1 "experiments", EXPERIMENT, "CreateExperiment", EW, CREATED),
-    ROUTE("GET",  V1 "experiments/{name}", EXPERIMENT, "GetExperiment", ER, .queries = NULL),
-    ROUTE("GET",  V1 "runs", EXPERIMENT, "ListRuns", ER, QUERY("page experiment")),
-    ROUTE("POST", V1 "runs", EXPERIMENT, "CreateRun", EW, CREATED, ETAG("run.revision")),
-    ROUTE("GET",  V1 "runs/{run_id}", EXPERIMENT, "GetRun", ER, ETAG("run.revision")),
-    ROUTE("POST", V1 "runs/{run_id}/batch", EXPERIMENT, "LogBatch", EW, .queries = NULL),
-    ROUTE("GET",  V1 "runs/{run_id}/metrics/{key}", EXPERIMENT, "GetMetricHistory", ER, QUERY("page")),
-    ROUTE("POST", V1 "runs/{run_id}/models", EXPERIMENT, "AttachModel", EW, ETAG("run.revision")),
-    ROUTE("POST", V1 "runs/{run_id}/finish", EXPERIMENT, "FinishRun", EW, ETAG("run.revision"), IF_MATCH("expected_revision")),
+    ROUTE("GET",  V1 "experiments", EXPERIMENT, "ListExperiments", ER,
+          "Experiments, by name.", QUERY("page")),
+    ROUTE("POST", V1 "experiments", EXPERIMENT, "CreateExperiment", EW,
+          "Create an experiment.", CREATED, FAILS("409")),
+    ROUTE("GET",  V1 "experiments/{name}", EXPERIMENT, "GetExperiment", ER,
+          "One experiment.", .queries = NULL),
+    ROUTE("GET",  V1 "runs", EXPERIMENT, "ListRuns", ER,
+          "Training runs, newest first; of one experiment or of all.", QUERY("page experiment")),
+    ROUTE("POST", V1 "runs", EXPERIMENT, "CreateRun", EW,
+          "Start a training run.", CREATED, ETAG("run.revision"), FAILS("409")),
+    ROUTE("GET",  V1 "runs/{run_id}", EXPERIMENT, "GetRun", ER,
+          "One run: status, params, tags, the latest metrics, models.", ETAG("run.revision")),
+    ROUTE("POST", V1 "runs/{run_id}/batch", EXPERIMENT, "LogBatch", EW,
+          "Log metrics, params and tags of a run; all or none.", FAILS("412")),
+    ROUTE("GET",  V1 "runs/{run_id}/metrics/{key}", EXPERIMENT, "GetMetricHistory", ER,
+          "All points of one metric of a run, oldest first.", QUERY("page")),
+    ROUTE("POST", V1 "runs/{run_id}/models", EXPERIMENT, "AttachModel", EW,
+          "Attach a model that the run has produced.", ETAG("run.revision"), FAILS("412")),
+    ROUTE("POST", V1 "runs/{run_id}/finish", EXPERIMENT, "FinishRun", EW,
+          "End a run; its models become versions.", ETAG("run.revision"), IF_MATCH("expected_revision")),
 
-    ROUTE("GET",    V1 "models", REGISTRY, "ListModels", RR, QUERY("page name_prefix")),
-    ROUTE("POST",   V1 "models", REGISTRY, "CreateModel", RW, CREATED, ETAG("model.revision")),
-    ROUTE("GET",    V1 "models/{name}", REGISTRY, "GetModel", RR, ETAG("model.revision")),
-    ROUTE("PATCH",  V1 "models/{name}", REGISTRY, "UpdateModel", RW, ETAG("model.revision"), IF_MATCH("expected_revision")),
-    ROUTE("GET",    V1 "models/{name}/versions", REGISTRY, "ListModelVersions", RR, QUERY("page")),
-    ROUTE("POST",   V1 "models/{name}/versions", REGISTRY, "CreateModelVersion", RW, CREATED, ETAG("version.revision")),
-    ROUTE("GET",    VERSION, REGISTRY, "GetModelVersion", RR, ETAG("version.revision")),
-    ROUTE("PATCH",  VERSION, REGISTRY, "UpdateModelVersion", RW, ETAG("version.revision"), IF_MATCH("expected_revision")),
-    ROUTE("DELETE", VERSION, REGISTRY, "DeleteModelVersion", RW, .queries = NULL),
-    ROUTE("PUT",    VERSION "/stage", REGISTRY, "SetStage", RW, ETAG("version.revision"), IF_MATCH("expected_revision")),
+    ROUTE("GET",    V1 "models", REGISTRY, "ListModels", RR,
+          "Models, by name.", QUERY("page name_prefix")),
+    ROUTE("POST",   V1 "models", REGISTRY, "CreateModel", RW,
+          "Create a model that has no versions yet.", CREATED, ETAG("model.revision"), FAILS("409")),
+    ROUTE("GET",    V1 "models/{name}", REGISTRY, "GetModel", RR,
+          "One model and its aliases.", ETAG("model.revision")),
+    ROUTE("PATCH",  V1 "models/{name}", REGISTRY, "UpdateModel", RW,
+          "Replace a model's description and tags.", ETAG("model.revision"), IF_MATCH("expected_revision")),
+    ROUTE("GET",    V1 "models/{name}/versions", REGISTRY, "ListModelVersions", RR,
+          "Versions of a model, newest first.", QUERY("page")),
+    ROUTE("POST",   V1 "models/{name}/versions", REGISTRY, "CreateModelVersion", RW,
+          "Register the next version of a model; the model is created when it is not there.", CREATED, ETAG("version.revision")),
+    ROUTE("GET",    VERSION, REGISTRY, "GetModelVersion", RR,
+          "One version of a model.", ETAG("version.revision")),
+    ROUTE("PATCH",  VERSION, REGISTRY, "UpdateModelVersion", RW,
+          "Replace a version's description and tags.", ETAG("version.revision"), IF_MATCH("expected_revision")),
+    ROUTE("DELETE", VERSION, REGISTRY, "DeleteModelVersion", RW,
+          "Delete a version that no alias points to.", FAILS("412")),
+    ROUTE("PUT",    VERSION "/stage", REGISTRY, "SetStage", RW,
+          "Put a version into a stage; production moves the alias champion too.", ETAG("version.revision"), IF_MATCH("expected_revision")),
     /* No ETag on the read: the alias' revision is in the model, not in the version. */
-    ROUTE("GET",    ALIAS, REGISTRY, "GetModelVersion", RR, .queries = NULL),
-    ROUTE("PUT",    ALIAS, REGISTRY, "SetAlias", RW, ETAG("alias.revision"), IF_MATCH("expected_revision")),
-    ROUTE("DELETE", ALIAS, REGISTRY, "DeleteAlias", RW, IF_MATCH("expected_revision")),
+    ROUTE("GET",    ALIAS, REGISTRY, "GetModelVersion", RR,
+          "The version that an alias points to.", OPERATION("GetModelVersionByAlias")),
+    ROUTE("PUT",    ALIAS, REGISTRY, "SetAlias", RW,
+          "Point an alias to a version; champion puts it into production too.", ETAG("alias.revision"), IF_MATCH("expected_revision")),
+    ROUTE("DELETE", ALIAS, REGISTRY, "DeleteAlias", RW,
+          "Remove an alias.", IF_MATCH("expected_revision")),
 
-    ROUTE("GET",    V1 "endpoints", DEPLOYMENT, "ListEndpoints", DR, QUERY("page")),
-    ROUTE("POST",   V1 "endpoints", DEPLOYMENT, "CreateEndpoint", DW, CREATED, ETAG("endpoint.generation")),
-    ROUTE("GET",    V1 "endpoints/{name}", DEPLOYMENT, "GetEndpoint", DR, .queries = NULL),
-    ROUTE("PATCH",  V1 "endpoints/{name}", DEPLOYMENT, "UpdateEndpoint", DW, ETAG("endpoint.generation"), IF_MATCH("expected_generation")),
-    ROUTE("DELETE", V1 "endpoints/{name}", DEPLOYMENT, "DeleteEndpoint", DW, .queries = NULL),
-    ROUTE("POST",   V1 "endpoints/{name}/rollback", DEPLOYMENT, "RollbackEndpoint", DW, ETAG("endpoint.generation"), IF_MATCH("expected_generation")),
-    ROUTE("GET",    V1 "endpoints/{name}/history", DEPLOYMENT, "ListEndpointHistory", DR, QUERY("page")),
+    ROUTE("GET",    V1 "endpoints", DEPLOYMENT, "ListEndpoints", DR,
+          "Endpoints, by name.", QUERY("page")),
+    ROUTE("POST",   V1 "endpoints", DEPLOYMENT, "CreateEndpoint", DW,
+          "Create an endpoint that follows an alias or stays at a version.", CREATED, ETAG("endpoint.generation"), FAILS("409")),
+    ROUTE("GET",    V1 "endpoints/{name}", DEPLOYMENT, "GetEndpoint", DR,
+          "One endpoint: its target and what its pods serve.", .queries = NULL),
+    ROUTE("PATCH",  V1 "endpoints/{name}", DEPLOYMENT, "UpdateEndpoint", DW,
+          "Bind an endpoint to another alias, version or model.", ETAG("endpoint.generation"), IF_MATCH("expected_generation")),
+    ROUTE("DELETE", V1 "endpoints/{name}", DEPLOYMENT, "DeleteEndpoint", DW,
+          "Delete an endpoint; pods unload it.", .queries = NULL),
+    ROUTE("POST",   V1 "endpoints/{name}/rollback", DEPLOYMENT, "RollbackEndpoint", DW,
+          "Go back to the last version that was served well, and stay there.", ETAG("endpoint.generation"), IF_MATCH("expected_generation")),
+    ROUTE("GET",    V1 "endpoints/{name}/history", DEPLOYMENT, "ListEndpointHistory", DR,
+          "What an endpoint was told to serve, newest first.", QUERY("page")),
 
-    ROUTE("GET",    V1 "dead-letters", NONE, "ListDeadLetters", "bus:read", .bus = true, QUERY("page service include_replayed")),
-    ROUTE("GET",    LETTER, NONE, "GetDeadLetter", "bus:read", .bus = true),
-    ROUTE("POST",   LETTER "/replay", NONE, "ReplayDeadLetter", "bus:admin", .bus = true),
+    ROUTE("GET",    V1 "dead-letters", NONE, "ListDeadLetters", "bus:read",
+          "Messages that a service could not handle; of one service or of all.", .bus = true, QUERY("page service include_replayed"), FAILS("404")),
+    ROUTE("GET",    LETTER, NONE, "GetDeadLetter", "bus:read",
+          "One dead letter with its value and headers.", .bus = true),
+    ROUTE("POST",   LETTER "/replay", NONE, "ReplayDeadLetter", "bus:admin",
+          "Publish the message of a dead letter again.", .bus = true),
 
-    ROUTE("GET",    V1 "tokens", GATEWAY, "ListTokens", "token:admin", QUERY("page")),
-    ROUTE("POST",   V1 "tokens", GATEWAY, "CreateToken", "token:admin", CREATED),
-    ROUTE("DELETE", V1 "tokens/{id}", GATEWAY, "RevokeToken", "token:admin", .queries = NULL),
+    ROUTE("GET",    V1 "tokens", GATEWAY, "ListTokens", "token:admin",
+          "API tokens of the workspace, without their secrets.", QUERY("page")),
+    ROUTE("POST",   V1 "tokens", GATEWAY, "CreateToken", "token:admin",
+          "Create an API token; its secret is shown this once.", CREATED, FAILS("412")),
+    ROUTE("DELETE", V1 "tokens/{id}", GATEWAY, "RevokeToken", "token:admin",
+          "Revoke an API token.", .queries = NULL),
     {.verb = NULL},
 };
 /* clang-format on */

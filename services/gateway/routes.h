@@ -19,12 +19,15 @@ struct rest_route {
     enum peer peer;          /* PEER_NONE with bus: path or query parameter {service} says which */
     bool bus;                /* a method of modelbus.bus.v1.Bus, which every service offers */
     const char *method;
-    const char *scope;    /* "registry:read"; a route without one does not start */
-    const char *queries;  /* space-separated names; "page" stands for page_size and page_token */
-    const char *etag;     /* response field that is the ETag: "version.revision" */
-    const char *match;    /* request field that If-Match fills: "expected_revision" */
-    int status;           /* of success; 0: 200 */
-    http_handler handler; /* instead of a method: answered by the gateway itself */
+    const char *scope;     /* "registry:read"; a route without one does not start */
+    const char *doc;       /* a sentence, for the description of the interface */
+    const char *operation; /* its name there; NULL: the method's */
+    const char *fails;     /* statuses of errors beyond those that openapi.c derives: "409 412" */
+    const char *queries;   /* space-separated names; "page" stands for page_size and page_token */
+    const char *etag;      /* response field that is the ETag: "version.revision" */
+    const char *match;     /* request field that If-Match fills: "expected_revision" */
+    int status;            /* of success; 0: 200 */
+    http_handler handler;  /* instead of a method: answered by the gateway itself */
     http_data stream;
 };
 extern const struct rest_route rest_routes[];

@@ -15,6 +15,7 @@
 #define TOKENS_REFRESH_MS 2000
 #define TOKENS_STALE_MS 60000
 #define TOKENS_MAX 10000 /* live ones; more are not created */
+#define TOKENS_LIFETIME_MAX_S (100LL * 366 * 24 * 3600)
 
 struct tokens;
 /* Reads once, then in the background. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wiring.c - settings, and the gateway's parts started and stopped in order. */
+#include "openapi.h"
 #include "parts.h"
 
 #include "crypto/crypto.h"
@@ -107,6 +108,7 @@ gateway_start(struct service *service, struct err *err)
         return err->code;
     if (open_peers(gateway, err))
         return err->code;
+    openapi_write(rest_routes, &gateway->openapi);
     return listener_start(gateway, err);
 }
 
@@ -123,6 +125,7 @@ gateway_stop(struct service *service, int64_t deadline_ms)
         rpc_client_free(gateway->peers[i]);
     tokens_stop(gateway->tokens);
     artifact_store_free(gateway->artifacts);
+    buf_done(&gateway->openapi);
     free(gateway->targets);
     free(gateway->routes);
     free(gateway);

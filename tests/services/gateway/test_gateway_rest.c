@@ -135,6 +135,7 @@ Test(rest, errors_are_problems)
     says("unknown");
     cr_assert_eq(ask("GET", "models?page_size=banana", NULL, NULL), 400);
     cr_assert_eq(ask("GET", "models/m/versions/99999999999999999999", NULL, NULL), 400);
+    cr_assert_eq(ask("GET", "models/m/versions/0", NULL, NULL), 400); /* not the latest */
     cr_assert_eq(ask("GET", "dead-letters?service=nobody", NULL, NULL), 404);
     cr_assert_eq(stand_in.calls, 0, "nothing malformed reaches a service");
 }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* openapi_bounds.c - what the services enforce on fields of requests: events/values.h and the
+ * checks of each service, for the description of the interface only. */
+#include "openapi.h"
+
+#include "auth/auth.h"
+#include "db/db_page.h"
+#include "tokens.h"
+#include "values.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+
+#define LINE "^[^\\u0000-\\u001f\\u007f]+$" /* a name: text of one line */
+#define LINE_OR_EMPTY "^[^\\u0000-\\u001f\\u007f]*$"
+#define TEXT "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f]*$"
+#define MODEL_NAME "^[A-Za-z0-9_]([A-Za-z0-9_ .-]{0,198}[A-Za-z0-9_.-])?$"
+#define MODEL_NAME_OR_EMPTY "^([A-Za-z0-9_]([A-Za-z0-9_ .-]{0,198}[A-Za-z0-9_.-])?)?$"
+#define ENDPOINT_NAME "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+#define ALIAS "^(?!latest$)(?!v[0-9]+$)[A-Za-z_][A-Za-z0-9_-]{0,254}$"
+#define ALIAS_OR_EMPTY "^((?!latest$)(?!v[0-9]+$)[A-Za-z_][A-Za-z0-9_-]{0,254})?$"
+#define UUID "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+#define ARTIFACT_URI "^sha256:[0-9a-f]{64}$"
+#define SCOPE "^[a-z][a-z-]*:[a-z]+$"
+#define ROLE "^(viewer|editor|approver|admin)$"
+
+#define A_NAME .pattern = LINE, .max_length = VALUE_NAME_MAX, .required = true
+#define SOME_TEXT .pattern = TEXT, .max_length = VALUE_TEXT_MAX
+#define P "modelbus."
+
+static const struct openapi_bound bounds[] = {
+    {P "common.v1.PageRequest.page_size", .max = DB_PAGE_MAX, .not_negative = true},
+    {P "common.v1.PageRequest.page_token", .format = "page-token"},
+    {P "common.v1.Tag.key", A_NAME},
+    {P "common.v1.Tag.value", SOME_TEXT},
+    {P "common.v1.Metric.key", A_NAME},
+    {P "common.v1.Metric.step", .not_negative = true},
+    {P "common.v1.Metric.timestamp_ms", .not_negative = true},
+    {P "common.v1.Artifact.uri", .pattern = ARTIFACT_URI, .required = true},
+    {P "common.v1.Artifact.size_bytes", .max = INT64_MAX, .not_negative = true},
+    {P "common.v1.Artifact.format", .pattern = TEXT, .max_length = 50},
+    {P "common.v1.Artifact.file_name", .pattern = TEXT, .max_length = VALUE_NAME_MAX},
+
+    {P "*.tags", .max_items = VALUE_TAGS_MAX},
+    {P "*.params", .max_items = VALUE_TAGS_MAX},
+    {P "*.metrics", .max_items = VALUE_METRICS_MAX},
+    {P "*.feature_names", .pattern = LINE, .max_length = VALUE_NAME_MAX,
+     .max_items = VALUE_FEATURES_MAX},
+    {P "*.description", SOME_TEXT},
+    {P "*.reason", SOME_TEXT},
+    {P "*.artifact", .required = true},
+
+    {P "experiment.v1.*Request.name", A_NAME},
+    {P "experiment.v1.ListRunsRequest.experiment", .pattern = LINE_OR_EMPTY,
+     .max_length = VALUE_NAME_MAX},
+    {P "experiment.v1.CreateRunRequest.experiment", .pattern = LINE_OR_EMPTY,
+     .max_length = VALUE_NAME_MAX},
+    {P "experiment.v1.CreateRunRequest.run_name", .pattern = TEXT, .max_length = VALUE_NAME_MAX},
+    {P "experiment.v1.CreateRunRequest.run_id", .pattern = LINE_OR_EMPTY,
+     .max_length = VALUE_NAME_MAX},
+    {P "experiment.v1.*Request.run_id", A_NAME},
+    {P "experiment.v1.*Request.key", A_NAME},
+    {P "experiment.v1.AttachModelRequest.model", .required = true},
+    {P "experiment.v1.AttachedModel.model_name", .pattern = MODEL_NAME, .required = true},
+    {P "experiment.v1.FinishRunRequest.status", .without = "RUN_STATUS_RUNNING"},
+
+    {P "registry.v1.*Request.name", .pattern = MODEL_NAME, .required = true},
+    {P "registry.v1.*Request.name_prefix", .pattern = TEXT, .max_length = VALUE_MODEL_NAME_MAX},
+    {P "registry.v1.CreateModelVersionRequest.run_id", .pattern = TEXT,
+     .max_length = VALUE_NAME_MAX},
+    {P "registry.v1.*Request.alias", .pattern = ALIAS, .required = true},
+    {P "registry.v1.*Request.version", .positive = true, .required = true},
+    {P "registry.v1.SetStageRequest.stage", .without = "STAGE_UNSPECIFIED", .required = true},
+
+    {P "deployment.v1.*Request.name", .pattern = ENDPOINT_NAME, .required = true},
+    {P "deployment.v1.CreateEndpointRequest.model_name", .pattern = MODEL_NAME, .required = true},
+    {P "deployment.v1.*Request.model_name", .pattern = MODEL_NAME_OR_EMPTY},
+    {P "deployment.v1.*Request.alias", .pattern = ALIAS_OR_EMPTY},
+    {P "deployment.v1.*Request.version", .not_negative = true},
+    {P "deployment.v1.*Request.to_version", .not_negative = true},
+
+    {P "gateway.v1.CreateTokenRequest.subject", .pattern = LINE, .max_length = AUTH_SUBJECT_MAX,
+     .required = true},
+    {P "gateway.v1.CreateTokenRequest.roles", .pattern = ROLE, .required = true},
+    {P "gateway.v1.CreateTokenRequest.scopes", .pattern = SCOPE},
+    {P "gateway.v1.CreateTokenRequest.lifetime_s", .not_negative = true,
+     .max = TOKENS_LIFETIME_MAX_S},
+    {P "gateway.v1.*Request.id", .pattern = UUID, .required = true},
+    {.field = NULL},
+};
+
+const struct openapi_bound *
+openapi_bound(const ProtobufCMessageDescriptor *message, const ProtobufCFieldDescriptor *field)
+{
+    char name[256];
+
+    snprintf(name, sizeof(name), "%s.%s", message->name, field->name);
+    for (const struct openapi_bound *b = bounds; b->field; b++)
+        if (fnmatch(b->field, name, 0) == 0)
+            return b;
+    return NULL;
+}
