@@ -56,3 +56,5 @@ MUST_CHECK enum err_code event_topics_create(const struct bus_options *bus, cons
 
 /* docs/events.md: topics, and of each event its key, who says it, what it means and its fields. */
 void event_catalog_markdown(struct buf *out);
+/* docs/asyncapi.json: the same as an AsyncAPI 3.0 document. */
+void event_catalog_asyncapi(struct buf *out);

@@ -148,6 +148,12 @@ run_types(struct cli *cli, struct err *err)
         fputs(page.data, stdout);
         return ERR_OK;
     }
+    if (cli_option(cli, "asyncapi")) {
+        CLEANUP(buf_done) struct buf page = {0};
+        event_catalog_asyncapi(&page);
+        fputs(page.data, stdout);
+        return ERR_OK;
+    }
     json_t *types = json_array();
     for (const struct event_type *t = event_types; t->descriptor; t++)
         json_array_append_new(types,
@@ -173,6 +179,7 @@ static const struct option_row tail_options[] = {
     {NULL, NULL, NULL, NULL, 0},
 };
 static const struct option_row types_options[] = {
+    {"asyncapi", NULL, "as docs/asyncapi.json (AsyncAPI 3.0)", NULL, 0},
     {"markdown", NULL, "as docs/events.md", NULL, 0},
     {NULL, NULL, NULL, NULL, 0},
 };

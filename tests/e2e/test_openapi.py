@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/openapi.json is what happens: Schemathesis makes requests from it, right and wrong, and judges the answers."""
+"""/openapi.json is what happens: Schemathesis makes requests from it, right and wrong, and judges the answers.
+The AsyncAPI document has what the catalogue has."""
 
 import contextlib
 import http.client
@@ -11,7 +12,7 @@ import subprocess
 
 import pytest
 
-from stack import BIN, ROOT, Rest, wait_for
+from stack import BIN, ROOT, Rest, run, wait_for
 
 VENV = pathlib.Path(os.environ.get("MODELBUS_TEST_VENV", ROOT / "build/test-venv"))
 TOKEN = "the-first-admin-of-this-test"
@@ -90,3 +91,23 @@ def test_every_operation_does_what_it_says(gateway, tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parent)})
     assert done.returncode == 0, done.stdout
+
+
+def test_the_asyncapi_document_is_whole():
+    document = json.loads(run(BIN / "modelbus", "event", "types", "--asyncapi").stdout)
+    assert document == json.loads((ROOT / "docs/asyncapi.json").read_text())
+    for event in json.loads(run(BIN / "modelbus", "event", "types", "--json").stdout):
+        name = event["type"].rsplit(".", 1)[-1]
+        said = document["operations"][f"say{name}"]
+        assert said["channel"] == {"$ref": f"#/channels/{event['topic']}"} and said["summary"] == event["doc"]
+        assert document["components"]["messages"][name]["name"] == event["type"]
+
+    def check(part):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+            if key == "$ref":
+                found = document
+                for step in value.removeprefix("#/").split("/"):
+                    found = found[step]
+            check(value)
+
+    check(document)
