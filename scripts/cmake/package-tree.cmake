@@ -38,7 +38,7 @@ file(RENAME ${root}/usr/share/lintian/overrides/lintian-overrides ${root}/usr/sh
 
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
 file(WRITE ${doc}/changelog.Debian
-     "modelbus (@CPACK_PACKAGE_VERSION@-@CPACK_DEBIAN_PACKAGE_RELEASE@) unstable; urgency=medium\n\n"
+     "modelbus (@PROJECT_VERSION@-@CPACK_DEBIAN_PACKAGE_RELEASE@) unstable; urgency=medium\n\n"
      "  * Packaged from the release; changelog.gz says what changed.\n\n"
      " -- @MODELBUS_PACKAGE_CONTACT@  ${date}\n")
 file(COPY_FILE ${source}/CHANGELOG.md ${doc}/changelog)
@@ -59,13 +59,17 @@ foreach(name IN LISTS programs)
     continue()
   endif()
   execute_process(COMMAND ${root}/usr/bin/${name} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+  set(purpose "part of modelbus")
+  if(help MATCHES "^${name} - ([^\n]*)")
+    string(REGEX REPLACE "[.]$" "" purpose "${CMAKE_MATCH_1}")
+  endif()
   string(REPLACE "\\" "\\e" help "${help}")
   string(REPLACE "-" "\\-" help "${help}")
   # A line that begins with a point or a quote is a request to troff.
   string(REGEX REPLACE "(^|\n)([.'])" "\\1\\\\&\\2" help "${help}")
   string(REPLACE "-" "\\-" shown ${name})
   file(WRITE ${page}
-       ".TH ${name} ${section} \"\" \"modelbus @CPACK_PACKAGE_VERSION@\"\n.SH NAME\n${shown} \\- part of modelbus\n"
+       ".TH ${name} ${section} \"\" \"modelbus @PROJECT_VERSION@\"\n.SH NAME\n${shown} \\- ${purpose}\n"
        ".SH DESCRIPTION\n.nf\n${help}.fi\n.SH SEE ALSO\n/usr/share/doc/modelbus\n")
   must_run(gzip -9nf ${page})
 endforeach()

@@ -166,7 +166,7 @@ def test_lintian_finds_nothing(package):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_same_sources_make_the_same_package(package, tmp_path):
+def test_packing_twice_gives_the_same_file(package, tmp_path):
     again = run(ROOT / "scripts/package", "--no-install", "--build-dir", BIN.parent, "--out", tmp_path).stdout.strip()
     assert pathlib.Path(again).read_bytes() == package.read_bytes()
 
@@ -178,6 +178,9 @@ def test_apt_installs_it_with_all_that_it_needs(machine):
     assert machine.sh("stat -c '%U:%G %a' /var/lib/modelbus").stdout == "modelbus:modelbus 750\n"
     assert machine.sh("getent passwd modelbus").stdout.strip().endswith(":/usr/sbin/nologin")
     assert machine.sh("bash -n /usr/share/bash-completion/completions/modelbus").returncode == 0
+    version = machine.sh("dpkg-query -W -f '${Version}' modelbus").stdout
+    changes = machine.sh("zcat /usr/share/doc/modelbus/changelog.Debian.gz").stdout
+    assert changes.startswith(f"modelbus ({version}) ")
     assert "share/modelbus/proto/modelbus/registry/v1/events.proto" in machine.sh("dpkg -L modelbus").stdout
 
 
