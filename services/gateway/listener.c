@@ -44,6 +44,9 @@ compile_row(struct gateway *gateway, const struct rest_route *row, size_t i, str
 
     if (!row->scope || !auth_scope_valid(row->scope))
         return err_set(err, ERR_INVALID, "route %s %s has no scope", row->verb, row->path);
+    if (!row->doc)
+        return err_set(err, ERR_INVALID, "route %s %s has no sentence about it", row->verb,
+                       row->path);
     target->route = row;
     gateway->routes[i] = (struct http_route){.verb = row->verb,
                                              .pattern = row->path,

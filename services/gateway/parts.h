@@ -64,8 +64,8 @@ struct exchange {
 
 /* listener.c */
 MUST_CHECK enum err_code listener_start(struct gateway *gateway, struct err *err);
-/* ERR_INVALID: a route without a valid scope, of an unknown method, or naming fields that are not
- * in its messages. Fills targets and routes. */
+/* ERR_INVALID: a route without a valid scope or a sentence, of an unknown method, or naming fields
+ * that are not in its messages. Fills targets and routes. */
 MUST_CHECK enum err_code listener_compile(struct gateway *gateway, const struct rest_route *rows,
                                           struct err *err);
 /* auth.c */

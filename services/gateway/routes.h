@@ -4,7 +4,8 @@
  *
  * A row maps verb and path to a method of a service. Path parameters and the listed query
  * parameters have the names of the request's fields; the body, when there is one, is the request
- * as JSON (what the path says wins). Adding a query to REST is adding a row.
+ * as JSON (what the path says wins). Adding a query to REST is adding a row, and to
+ * openapi_bounds.c what its service enforces on the fields of the request.
  */
 #pragma once
 
