@@ -32,10 +32,11 @@ class Machine:
     """A fresh system of the release that the tests run on."""
 
     def __init__(self):
-        release = platform.freedesktop_os_release()
-        components = "main,universe" if release["ID"] == "ubuntu" else "main"
         self.root = tempfile.mkdtemp(prefix="mb-package-", dir="/tmp")
         self.holder = None
+
+    def make(self, release):
+        components = "main,universe" if release["ID"] == "ubuntu" else "main"
         run(*SUDO, "debootstrap", "--variant=minbase", f"--components={components}",
             release["VERSION_CODENAME"], self.root)
         run(*SUDO, "chmod", "755", self.root)
@@ -56,10 +57,10 @@ class Machine:
         return run(*SUDO, "cat", self.root + path).stdout
 
     def boot(self):
-        """Namespaces that last until halt(); loopback is all of the network."""
+        """Namespaces that last until halt(), or until this program is gone; loopback is all of the network."""
         self.holder = subprocess.Popen(
             [*SUDO, "unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", f"--root={self.root}", "--mount-proc",
-             *ENV, "sh", "-c", "echo ready; exec sleep infinity"], stdout=subprocess.PIPE, text=True)
+             *ENV, "sh", "-c", "echo ready; exec cat >/dev/null"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.holder.stdout.readline() == "ready\n"
         self.init = self.holder.pid
         while children := self.children(self.init):  # sudo, unshare, then the first process inside
@@ -88,6 +89,7 @@ class Machine:
             run(*SUDO, "kill", "-KILL", self.init, check=False)  # all processes of a namespace end with its first
             self.holder.wait(30)
             self.holder.stdout.close()
+            self.holder.stdin.close()
             self.holder = None
 
     def remove(self):
@@ -148,15 +150,14 @@ def package():
 def machine(package):
     if SUDO and run(*SUDO, "true", check=False).returncode != 0:
         pytest.fail("needs root, or sudo without a password, for a system of its own")
-    made = None
+    made = Machine()
     try:
-        made = Machine()
+        made.make(platform.freedesktop_os_release())
         made.before = made.files()
         run(*SUDO, "cp", package, f"{made.root}/root/modelbus.deb")
         yield made
     finally:
-        if made:
-            made.remove()
+        made.remove()
 
 
 def test_lintian_finds_nothing(package):
@@ -197,6 +198,7 @@ def test_nothing_is_started_before_it_is_configured(machine):
 
 def test_the_units_run(machine):
     """As docs/packages.md says: a role and a database, reached through the socket without a password."""
+    assert {p.stem for p in (ROOT / "scripts/systemd/env").glob("*.env")} == set(SERVICES)
     machine.boot()
     version = machine.sh("ls /etc/postgresql").stdout.strip()
     run(*machine.inside("pg_ctlcluster", version, "main", "start"))
