@@ -27,7 +27,8 @@
 struct flight {
     struct relay *relay;
     int64_t id;
-    enum { FLIGHT_FREE, FLIGHT_SENT, FLIGHT_DELIVERED } state;
+    enum { FLIGHT_FREE, FLIGHT_SENT, FLIGHT_DELIVERED, FLIGHT_REFUSED } state;
+    char *why; /* refused */
 };
 
 struct relay {
@@ -50,11 +51,13 @@ struct relay {
     int64_t lock_key;
     struct bus_producer *producer;
     bool cluster_known;
-    bool restart; /* a row failed: wait for all reports, then start over */
-    bool more;    /* the last selection was full */
+    bool restart;        /* a row failed: wait for all reports, then start over */
+    int64_t alone_until; /* rows up to this one go one by one */
+    bool alone;          /* what was sent last did */
+    bool more;           /* the last selection was full */
     int64_t next_select_ms, next_cluster_ms, next_prune_ms, mark_due_ms;
     struct flight flights[FLIGHT_MAX];
-    size_t used, sent, delivered; /* flights[used…] were never touched */
+    size_t used, sent, delivered, refusals; /* flights[used…] were never touched */
     bool drained;
 
     struct metric *published, *failures, *refused;
@@ -102,10 +105,17 @@ flight_ids(struct relay *r, bool delivered_only, int64_t ids[FLIGHT_MAX])
 
     for (size_t i = 0; i < r->used; i++) {
         int state = r->flights[i].state;
-        if (state == FLIGHT_DELIVERED || (!delivered_only && state == FLIGHT_SENT))
+        if (state == FLIGHT_DELIVERED || (!delivered_only && state != FLIGHT_FREE))
             ids[n++] = r->flights[i].id;
     }
     return n;
+}
+
+/* The bus will never take it. */
+static bool
+hopeless(const struct err *err)
+{
+    return err->code == ERR_TOO_LARGE || err->code == ERR_INVALID;
 }
 
 static void
@@ -121,6 +131,15 @@ on_report(void *arg, void *opaque, const struct err *err)
             r->mark_due_ms = life_monotonic_ms() + MARK_AFTER_MS;
         return;
     }
+    if (hopeless(err) && r->alone) {
+        f->state = FLIGHT_REFUSED;
+        f->why = mem_strdup(err->message);
+        r->refusals++;
+        return;
+    }
+    /* A broker refuses a request as a whole: which row it was shows when each goes alone. */
+    if (hopeless(err) && f->id > r->alone_until)
+        r->alone_until = f->id;
     f->state = FLIGHT_FREE;
     metric_add(r->failures, 1);
     if (!r->restart)
@@ -130,12 +149,42 @@ on_report(void *arg, void *opaque, const struct err *err)
 }
 
 static enum err_code
+refuse(struct relay *r, int64_t id, const char *why, struct err *err)
+{
+    if (db_exec(r->conn, &refuse_row, DB_PARAMS(db_int(id), db_text(why)), NULL, err))
+        return err_wrap(err, "set a refused event aside");
+    log_error("event refused by the bus, set aside", LOG_INT("outbox_id", id),
+              LOG_STR("detail", why));
+    metric_add(r->refused, 1);
+    return ERR_OK;
+}
+
+static enum err_code
+mark_refused(struct relay *r, struct err *err)
+{
+    for (size_t i = 0; r->refusals > 0 && i < r->used; i++) {
+        struct flight *f = &r->flights[i];
+
+        if (f->state != FLIGHT_REFUSED)
+            continue;
+        if (refuse(r, f->id, f->why, err))
+            return err->code;
+        free(TAKE_PTR(f->why));
+        f->state = FLIGHT_FREE;
+        r->refusals--;
+    }
+    return ERR_OK;
+}
+
+static enum err_code
 mark(struct relay *r, struct err *err)
 {
     CLEANUP(arena_free) struct arena *arena = arena_new(0, 0);
     int64_t *ids = arena_alloc(arena, FLIGHT_MAX * sizeof(*ids));
     size_t n = flight_ids(r, true, ids);
 
+    if (mark_refused(r, err))
+        return err->code;
     if (n == 0)
         return ERR_OK;
     if (db_exec(r->conn, &mark_rows, DB_PARAMS(db_int_array(arena, ids, n)), NULL, err))
@@ -150,14 +199,6 @@ mark(struct relay *r, struct err *err)
 }
 
 /* ---- sending ---- */
-
-static enum err_code
-refuse(struct relay *r, int64_t id, const struct err *why, struct err *err)
-{
-    log_error("event refused by the bus, set aside", LOG_INT("outbox_id", id), LOG_ERR(why));
-    metric_add(r->refused, 1);
-    return db_exec(r->conn, &refuse_row, DB_PARAMS(db_int(id), db_text(why->message)), NULL, err);
-}
 
 static enum err_code
 send_row(struct relay *r, const struct db_result *rows, size_t i, struct arena *arena,
@@ -184,11 +225,10 @@ send_row(struct relay *r, const struct db_result *rows, size_t i, struct arena *
         return ERR_OK;
     f->state = FLIGHT_FREE;
     r->sent--;
-    if (err->code == ERR_TOO_LARGE || err->code == ERR_INVALID) {
-        struct err why = *err;
-        return refuse(r, id, &why, err);
-    }
-    return err->code;
+    if (!hopeless(err))
+        return err->code;
+    struct err why = *err;
+    return refuse(r, id, why.message, err);
 }
 
 static enum err_code
@@ -199,11 +239,16 @@ send_pending(struct relay *r, struct err *err)
     int64_t *ids = arena_alloc(arena, FLIGHT_MAX * sizeof(*ids));
     size_t n = flight_ids(r, false, ids);
 
+    int64_t limit = r->alone_until > 0 ? 1 : SELECT_ROWS;
+
     r->next_select_ms = life_monotonic_ms() + OUTBOX_POLL_MS;
-    if (db_exec(r->conn, &select_rows, DB_PARAMS(db_int_array(arena, ids, n), db_int(SELECT_ROWS)),
-                &rows, err))
+    if (db_exec(r->conn, &select_rows, DB_PARAMS(db_int_array(arena, ids, n), db_int(limit)), &rows,
+                err))
         return err_wrap(err, "read the outbox");
-    r->more = db_rows(rows) == SELECT_ROWS;
+    r->more = db_rows(rows) == (size_t)limit;
+    r->alone = limit == 1;
+    if (r->alone && (!r->more || db_i64(rows, 0, 0) >= r->alone_until))
+        r->alone_until = 0;
     r->drained = db_rows(rows) == 0 && r->sent == 0;
     for (size_t i = 0; i < db_rows(rows); i++) {
         if (send_row(r, rows, i, arena, err) == ERR_OK)
@@ -346,14 +391,15 @@ turn(struct relay *r, struct err *err)
         r->next_select_ms = 0;
         r->more = false;
     }
-    bool room = !r->restart && r->sent + r->delivered + SELECT_ROWS <= FLIGHT_MAX;
+    bool room = !r->restart && r->sent + r->delivered + r->refusals + SELECT_ROWS <= FLIGHT_MAX &&
+                !(r->sent > 0 && (r->alone || r->alone_until > 0));
     int64_t now = life_monotonic_ms();
     if (room && (take_wake(r) || r->more || now >= r->next_select_ms) && send_pending(r, err))
         return err->code;
     if (r->sent > 0)
         bus_producer_poll(r->producer, r->more && room ? 0 : 1);
     now = life_monotonic_ms();
-    if (r->delivered >= MARK_ROWS || (r->delivered > 0 && now >= r->mark_due_ms))
+    if (r->delivered >= MARK_ROWS || r->refusals > 0 || (r->delivered > 0 && now >= r->mark_due_ms))
         if (mark(r, err))
             return err->code;
     if (now >= r->next_prune_ms && r->sent == 0) {
@@ -374,8 +420,8 @@ finished(struct relay *r)
     bool stopping = r->stopping;
     int64_t deadline = r->stop_deadline;
     pthread_mutex_unlock(&r->mutex);
-    return stopping &&
-           ((r->drained && r->sent == 0 && r->delivered == 0) || life_monotonic_ms() >= deadline);
+    return stopping && ((r->drained && r->sent + r->delivered + r->refusals == 0) ||
+                        life_monotonic_ms() >= deadline);
 }
 
 static void *
@@ -407,6 +453,8 @@ relay_main(void *arg)
     }
     bus_producer_free(TAKE_PTR(r->producer));
     let_go(r);
+    for (size_t i = 0; i < r->used; i++)
+        free(r->flights[i].why);
     return NULL;
 }
 

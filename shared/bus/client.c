@@ -90,6 +90,9 @@ on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
     int64_t now = bus_now_ms();
     int64_t next = atomic_load(&c->log_next_ms);
 
+    /* Of settings that we chose. */
+    if (strcmp(facility, "CONFWARN") == 0 && strstr(text, "experimental"))
+        return;
     if (now < next || !atomic_compare_exchange_strong(&c->log_next_ms, &next, now + LOG_QUIET_MS)) {
         atomic_fetch_add(&c->log_suppressed, 1);
         return;

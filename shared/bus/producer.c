@@ -47,6 +47,8 @@ bus_producer_open(struct bus_producer **out, const struct bus_options *o, bus_de
      * success of an earlier one; but a broker that knows no sequence of this producer yet refuses
      * the first (NOT_LEADER, just after the topic's creation) and takes the second: lost. */
     bus_conf_set(conf, "max.in.flight.requests.per.connection", "1");
+    /* What follows a message that the broker refused does not overtake it: the producer ends there. */
+    bus_conf_set(conf, "enable.gapless.guarantee", "true");
     bus_conf_set(conf, "partitioner", "murmur2_random");
     bus_conf_set(conf, "compression.codec", "none");
     /* No expiry: one message given up in a long outage would leave its key's order to chance. */

@@ -5,6 +5,7 @@
 #include "life/life.h"
 
 #include <criterion/criterion.h>
+#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,54 @@ Test(fabric, a_publish_that_was_rolled_back_is_never_sent)
     fabric_wait(&f, WHOLE_OF("later"), 1);
     cr_assert_eq(fabric_number(&f, "SELECT count(*) FROM outbox WHERE topic = 'never'"), 0);
     cr_assert_eq(fabric_topic_size(&f, "registry"), 1);
+}
+
+/* A topic whose messages may be small only. */
+static void
+create_small(const char *name)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char text[256];
+
+    rd_kafka_conf_set(conf, "bootstrap.servers", f.brokers, text, sizeof(text));
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, 1, 1, text, sizeof(text));
+    rd_kafka_NewTopic_set_config(topic, "max.message.bytes", "2000");
+    rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 30000);
+    cr_assert(event && !rd_kafka_event_error(event));
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
+Test(fabric, what_the_broker_will_never_take_is_set_aside_and_the_rest_goes_on)
+{
+    CLEANUP(mem_free) char *topic = mem_printf("%s.registry.small", f.name);
+    char value[5000] = "";
+    struct bus_message m = {
+        .topic = topic, .partition = -1, .key = "k", .key_len = 1, .value = value};
+    struct db_conn *conn;
+    struct err err;
+
+    create_small(topic);
+    fabric_register(&f, "before", 1, 20);
+    cr_assert_eq(db_borrow(f.db, &conn, &err), ERR_OK);
+    cr_assert_eq(db_begin(conn, &err), ERR_OK);
+    for (int i = 0; i < 5; i++) {
+        m.value_len = i == 2 ? sizeof(value) : 5;
+        cr_assert_eq(outbox_publish_raw(f.outbox, conn, &m, &err), ERR_OK, "%s", err.message);
+    }
+    cr_assert_eq(db_commit(conn, &err), ERR_OK, "%s", err.message);
+    db_return(conn);
+    fabric_register(&f, "after", 1, 20);
+    fabric_wait(&f, WHOLE_OF("before"), 20);
+    fabric_wait(&f, WHOLE_OF("after"), 20);
+    fabric_wait(&f, "SELECT count(*) FROM outbox WHERE refused IS NOT NULL", 1);
+    fabric_wait(&f, "SELECT count(*) FROM outbox WHERE published_at IS NULL", 0);
+    cr_expect_eq(fabric_topic_size(&f, "registry.small"), 4);
 }
 
 Test(fabric, events_of_a_key_are_handled_in_their_order)
