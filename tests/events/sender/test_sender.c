@@ -21,6 +21,9 @@
 #include <time.h>
 
 #define PODS 3
+#define BATCH 10 /* messages of a request, on the mock */
+#define TEXT_OF(x) #x
+#define STRING(x) TEXT_OF(x)
 #define NOBODY "127.0.0.1:1" /* a port that refuses */
 
 typedef Modelbus__Serving__V1__ServingStats ServingStats;
@@ -103,11 +106,13 @@ dropped(void)
 }
 
 /* What a topic holds, in the order of each key. */
+#define HEARD_MAX 4096
 struct heard {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int count, again, wrong;
+    int count, again, overtook;
     int next[PODS];
+    bool seen[HEARD_MAX];
     bool caught_up;
 };
 
@@ -123,14 +128,13 @@ on_event(void *arg, const struct event_type *type, const struct event_envelope *
     cr_assert(type && event);
     int n = (int)stats->requests;
     int *next = &h->next[n % PODS];
-    if (n == *next) {
-        h->count++;
-        *next += PODS;
-    } else if (n < *next) {
-        h->again++;
-    } else {
-        h->wrong++;
-    }
+    cr_assert(n >= 0 && n < HEARD_MAX);
+    h->again += h->seen[n];
+    h->count += !h->seen[n];
+    h->overtook += n > *next;
+    h->seen[n] = true;
+    if (n >= *next)
+        *next = n + PODS;
 }
 
 static void
@@ -144,9 +148,10 @@ on_caught_up(void *arg)
     pthread_mutex_unlock(&h->lock);
 }
 
-/* The topic holds 0 … count-1, each key's in order; a repetition is allowed only where again says. */
+/* The topic holds 0 … count-1, each key's in order. A producer that failed may have had a request on
+ * its way behind the refused one: Kafka refuses that as well, by its sequence; the mock takes it. */
 static void
-expect_in_order(const struct bus_options *bus, const char *prefix, int count, bool again)
+expect_in_order(const struct bus_options *bus, const char *prefix, int count, int failures)
 {
     struct heard h = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     const struct follower_options options = {
@@ -172,8 +177,8 @@ expect_in_order(const struct bus_options *bus, const char *prefix, int count, bo
     pthread_mutex_unlock(&h.lock);
     follower_stop(follower);
     cr_expect_eq(h.count, count, "%d of %d arrived", h.count, count);
-    cr_expect_eq(h.wrong, 0, "%d out of order", h.wrong);
-    if (!again)
+    cr_expect_leq(h.overtook, failures * BATCH, "%d overtook others", h.overtook);
+    if (failures == 0)
         cr_expect_eq(h.again, 0, "%d arrived again", h.again);
 }
 
@@ -194,7 +199,7 @@ Test(sender, delivers_in_the_order_of_each_key)
     cr_expect_eq(sender_close(sender, fixture_now_ms() + WAIT_MS), 0);
     cr_expect_eq(told.delivered, 900);
     cr_expect_eq(told.failed, 0);
-    expect_in_order(&f.options, f.topic, 900, false);
+    expect_in_order(&f.options, f.topic, 900, 0);
     fixture_delete(&f, topic);
     fixture_close(&f);
 }
@@ -272,7 +277,7 @@ Test(sender, delivers_after_an_outage_what_was_said_in_it)
     cr_expect_eq(sender_close(sender, fixture_now_ms() + WAIT_MS), 0);
     cr_expect_eq(told.delivered, 900);
     cr_expect_eq(told.failed, 0);
-    expect_in_order(&bus, "own", 900, false);
+    expect_in_order(&bus, "own", 900, 0);
     broker_down(&b);
 }
 
@@ -296,7 +301,7 @@ mock_open(struct mock *m)
                                   .client_id = "test",
                                   .fetch_wait_ms = 10,
                                   /* many requests, one after the other */
-                                  .properties = "batch.num.messages=10"};
+                                  .properties = "batch.num.messages=" STRING(BATCH)};
 }
 
 static void
@@ -334,7 +339,7 @@ Test(sender, a_renewed_producer_sends_again_in_order_what_the_old_one_left)
     cr_expect_eq(told.delivered, 420);
     cr_expect_eq(told.failed, 0);
     cr_expect_eq(dropped(), 0);
-    expect_in_order(&m.bus, "modelbus", 420, true);
+    expect_in_order(&m.bus, "modelbus", 420, 1);
     mock_close(&m);
 }
 
@@ -375,7 +380,7 @@ Test(sender, a_producer_that_fails_while_others_publish_loses_nothing)
     cr_expect_eq(lines_with("sender renews its producer"), 2, "%d", lines_with("renews"));
     cr_expect_eq(told.delivered, t.said);
     cr_expect_eq(told.failed, 0);
-    expect_in_order(&m.bus, "modelbus", t.said, true);
+    expect_in_order(&m.bus, "modelbus", t.said, 2);
     mock_close(&m);
 }
 
