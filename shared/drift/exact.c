@@ -73,8 +73,8 @@ out:
     return answer;
 }
 
-static uint64_t
-gcd(uint64_t a, uint64_t b)
+uint64_t
+drift_gcd(uint64_t a, uint64_t b)
 {
     while (b) {
         uint64_t r = a % b;
@@ -87,7 +87,7 @@ gcd(uint64_t a, uint64_t b)
 double
 drift_ks_exact_sf(uint64_t m, uint64_t n, uint64_t h)
 {
-    uint64_t g = gcd(m, n);
+    uint64_t g = drift_gcd(m, n);
     double d = (double)h / ((double)(m / g) * (double)n);
 
     if (h == 0)

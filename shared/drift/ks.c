@@ -28,22 +28,11 @@ greatest_gap(const double *r, size_t n_ref, const double *c, size_t n_cur)
     return (uint64_t)greatest;
 }
 
-static uint64_t
-gcd(uint64_t a, uint64_t b)
-{
-    while (b) {
-        uint64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 void
 test_ks(const struct sample *ref, const struct sample *cur, struct drift_verdict *verdict)
 {
     double *r = sample_sorted(ref), *c = sample_sorted(cur);
-    uint64_t n = ref->count, m = cur->count, g = gcd(n, m);
+    uint64_t n = ref->count, m = cur->count, g = drift_gcd(n, m);
     uint64_t h = greatest_gap(r, n, c, m) / g;
     bool exact = n <= EXACT_MAX && m <= EXACT_MAX;
 

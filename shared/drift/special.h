@@ -46,3 +46,5 @@ double drift_kstwo_sf(double n, double d);
  * 0 where it is below 1e-300.
  */
 double drift_ks_exact_sf(uint64_t m, uint64_t n, uint64_t h);
+
+uint64_t drift_gcd(uint64_t a, uint64_t b); /* greatest common divisor */
