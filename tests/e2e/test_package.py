@@ -19,13 +19,13 @@ import pytest
 from stack import BIN, ROOT, run, wait_for
 
 SUDO = [] if os.getuid() == 0 else ["sudo", "-n"]
-ENV = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
+ENV = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "LC_ALL=C.UTF-8",
        "DEBIAN_FRONTEND=noninteractive"]
 # Name and address of /readyz, in the order in which they are started.
 SERVICES = {"experiment": 7201, "registry": 7202, "deployment": 7203, "gateway": 7204, "inference": 8090}
 # What installing and removing any package changes, and what PostgreSQL writes while it runs.
 CHANGING = ("/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/", "/var/log/", "/var/lib/postgresql/", "/run/", "/tmp/",
-            "/root/", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/ld.so.cache")
+            "/srv/", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/ld.so.cache")
 
 
 class Machine:
@@ -154,7 +154,7 @@ def machine(package):
     try:
         made.make(platform.freedesktop_os_release())
         made.before = made.files()
-        run(*SUDO, "cp", package, f"{made.root}/root/modelbus.deb")
+        run(*SUDO, "cp", package, f"{made.root}/srv/modelbus.deb")
         yield made
     finally:
         made.remove()
@@ -173,7 +173,7 @@ def test_packing_twice_gives_the_same_file(package, tmp_path):
 
 
 def test_apt_installs_it_with_all_that_it_needs(machine):
-    machine.sh("apt-get install -y -qq --no-install-recommends /root/modelbus.deb")
+    machine.sh("apt-get install -y -qq --no-install-recommends /srv/modelbus.deb")
     for program in ("modelbus", "modelbus-devbus", *(f"modelbus-{name}" for name in SERVICES)):
         assert machine.sh(f"{program} --help").stdout
     assert machine.sh("stat -c '%U:%G %a' /var/lib/modelbus").stdout == "modelbus:modelbus 750\n"
@@ -229,7 +229,7 @@ def test_the_units_run(machine):
 def test_an_upgrade_keeps_settings_and_secrets(machine):
     key = machine.read("/etc/modelbus/rpc-key")
     machine.sh("echo REGISTRY_LOG_LEVEL=debug >>/etc/modelbus/registry.env")
-    machine.sh("dpkg -i /root/modelbus.deb")
+    machine.sh("dpkg -i /srv/modelbus.deb")
     assert machine.read("/etc/modelbus/rpc-key") == key
     assert "REGISTRY_LOG_LEVEL=debug" in machine.read("/etc/modelbus/registry.env")
 
@@ -245,7 +245,7 @@ def test_a_removal_keeps_settings_and_state(machine):
 def test_a_purge_leaves_nothing(machine):
     # As if an administrator had enabled the platform (systemctl makes such a link) and adjusted a service.
     link = "/etc/systemd/system/multi-user.target.wants/modelbus.target"
-    machine.sh("apt-get install -y -qq --no-install-recommends /root/modelbus.deb && "
+    machine.sh("apt-get install -y -qq --no-install-recommends /srv/modelbus.deb && "
                f"mkdir -p {pathlib.Path(link).parent} /etc/systemd/system/modelbus-gateway.service.d && "
                f"ln -s /lib/systemd/system/modelbus.target {link} && "
                "touch /etc/systemd/system/modelbus-gateway.service.d/override.conf")
@@ -254,7 +254,7 @@ def test_a_purge_leaves_nothing(machine):
     owned = set(machine.sh("cat /var/lib/dpkg/info/*.list").stdout.split())
     owned |= {f"/usr{f}" for f in owned}  # /lib is a link to /usr/lib
     new = machine.files() - machine.before - owned
-    assert {f for f in new if "modelbus" in f and not f.startswith("/root/")} == set()
+    assert {f for f in new if "modelbus" in f and not f.startswith("/srv/")} == set()
     assert {f for f in new if not f.startswith(CHANGING)} == set()
     for name in ("passwd", "group", "shadow", "gshadow"):
         assert "modelbus" not in machine.read(f"/etc/{name}")
