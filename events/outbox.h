@@ -5,8 +5,9 @@
  * outbox_publish() writes the event into the service's outbox table inside the caller's
  * transaction. One relay a service (whoever holds the advisory lock) sends unpublished rows in
  * id order per key and marks them after the delivery report; it is woken by commits in
- * this process and polls every OUTBOX_POLL_MS as the safety net for other
- * instances' commits. Delivery is at least once; consumers de-duplicate by event id.
+ * this process and polls every OUTBOX_POLL_MS as the safety net for other instances'
+ * commits (every OUTBOX_IDLE_POLL_MS after OUTBOX_IDLE_AFTER_MS without a row). Delivery is
+ * at least once; consumers de-duplicate by event id.
  *
  * Per-key order holds when the aggregate's row is locked before the publish.
  *
@@ -24,6 +25,8 @@
 #include "envelope.h"
 
 #define OUTBOX_POLL_MS 100
+#define OUTBOX_IDLE_POLL_MS 500
+#define OUTBOX_IDLE_AFTER_MS 10000
 /* Key, value and headers of an event together; ERR_TOO_LARGE past it. Brokers take 1 MiB by default,
  * their own framing included. */
 #define OUTBOX_MESSAGE_MAX (BUS_MESSAGE_MAX - 2048)

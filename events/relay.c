@@ -55,7 +55,7 @@ struct relay {
     int64_t alone_until; /* rows up to this one go one by one */
     bool alone;          /* what was sent last did */
     bool more;           /* the last selection was full */
-    int64_t next_select_ms, next_cluster_ms, next_prune_ms, mark_due_ms;
+    int64_t next_select_ms, next_cluster_ms, next_prune_ms, mark_due_ms, last_row_ms;
     struct flight flights[FLIGHT_MAX];
     size_t used, sent, delivered, refusals; /* flights[used…] were never touched */
     bool drained;
@@ -241,10 +241,14 @@ send_pending(struct relay *r, struct err *err)
 
     int64_t limit = r->alone_until > 0 ? 1 : SELECT_ROWS;
 
-    r->next_select_ms = life_monotonic_ms() + OUTBOX_POLL_MS;
+    int64_t now = life_monotonic_ms();
+    bool idle = now - r->last_row_ms > OUTBOX_IDLE_AFTER_MS;
+    r->next_select_ms = now + (idle ? OUTBOX_IDLE_POLL_MS : OUTBOX_POLL_MS);
     if (db_exec(r->conn, &select_rows, DB_PARAMS(db_int_array(arena, ids, n), db_int(limit)), &rows,
                 err))
         return err_wrap(err, "read the outbox");
+    if (db_rows(rows) > 0)
+        r->last_row_ms = now;
     r->more = db_rows(rows) == (size_t)limit;
     r->alone = limit == 1;
     if (r->alone && (!r->more || db_i64(rows, 0, 0) >= r->alone_until))

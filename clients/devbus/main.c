@@ -12,6 +12,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,19 +24,24 @@
 #include <time.h>
 #include <unistd.h>
 
-static int wanted_port; /* for the next bind() of a loopback socket to port 0 */
+static int wanted_port; /* for a bind() of a loopback socket to port 0; 0: the system's choice */
 
 int bind(int fd, const struct sockaddr *address, socklen_t len);
 
-/* The mock binds a port of the system's choice; a bus that restarts must keep its own. */
+/*
+ * The mock binds a port of the system's choice; a bus that restarts must keep its own. What it
+ * accepts inherits TCP_NODELAY from here: without it an answer now and then waits 40 ms for the
+ * client's delayed ACK of the one before.
+ */
 int
 bind(int fd, const struct sockaddr *address, socklen_t len)
 {
     struct sockaddr_in in;
 
-    if (wanted_port && address->sa_family == AF_INET && len >= sizeof(in)) {
+    if (address->sa_family == AF_INET && len >= sizeof(in)) {
         memcpy(&in, address, sizeof(in));
         if (in.sin_port == 0 && in.sin_addr.s_addr == htonl(INADDR_LOOPBACK)) {
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
             setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
             in.sin_port = htons((uint16_t)wanted_port);
             return (int)syscall(SYS_bind, fd, &in, sizeof(in));

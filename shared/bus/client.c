@@ -168,7 +168,7 @@ bus_conf(struct bus_client *c, const struct bus_options *o)
     bus_conf_set(conf, "reconnect.backoff.ms", "50");
     bus_conf_set(conf, "reconnect.backoff.max.ms", "1000");
     bus_conf_set(conf, "topic.metadata.refresh.fast.interval.ms", "100");
-    bus_conf_set(conf, "statistics.interval.ms", "10000");
+    bus_conf_set(conf, "statistics.interval.ms", "30000");
     return conf;
 }
 

@@ -23,9 +23,12 @@
 #include <time.h>
 
 #define RATE 1000
-#define SECONDS 5
+#define SECONDS 20
+#define WARM_SECONDS 2 /* sent and not counted: a broker just started still compiles its code */
 #define WRITERS 4
-#define PACED (RATE * SECONDS)
+#define WARM (RATE * WARM_SECONDS)
+#define COUNTED (RATE * SECONDS)
+#define PACED (WARM + COUNTED)
 #define BULK 50000
 #define BULK_TX 1000
 #define RAW_SINGLES 2000
@@ -170,7 +173,7 @@ by_value(const void *a, const void *b)
 static void
 measure_latency(double *p50, double *p99)
 {
-    static int64_t us[PACED];
+    static int64_t us[COUNTED];
     pthread_t writers[WRITERS];
 
     for (intptr_t i = 0; i < WRITERS; i++)
@@ -179,11 +182,13 @@ measure_latency(double *p50, double *p99)
     for (int i = 0; i < WRITERS; i++)
         pthread_join(writers[i], NULL);
     wait_handled(PACED + 1);
-    for (int i = 0; i < PACED; i++)
-        us[i] = done_us[i] > sent_us[i] ? done_us[i] - sent_us[i] : 0;
-    qsort(us, PACED, sizeof(us[0]), by_value);
-    *p50 = (double)us[PACED / 2] / 1000;
-    *p99 = (double)us[PACED * 99 / 100] / 1000;
+    for (int i = 0; i < COUNTED; i++) {
+        int64_t sent = sent_us[WARM + i], done = done_us[WARM + i];
+        us[i] = done > sent ? done - sent : 0;
+    }
+    qsort(us, COUNTED, sizeof(us[0]), by_value);
+    *p50 = (double)us[COUNTED / 2] / 1000;
+    *p99 = (double)us[COUNTED * 99 / 100] / 1000;
 }
 
 /* ---- throughput ---- */
@@ -322,7 +327,7 @@ main(void)
     fabric_close(&f);
     printf(
         "{\"rows\":["
-        "{\"measure\":\"outbox commit to handler's commit, real Kafka, %d events/s\","
+        "{\"measure\":\"outbox commit to handler's commit, real Kafka, %d events/s, %d s\","
         "\"target\":\"p50 <= 5 ms, p99 <= 25 ms\",\"value\":\"p50 %.2f ms, p99 %.2f ms\"},"
         "{\"measure\":\"events handled, one partition, full guarantees\","
         "\"target\":\">= 10,000 events/s\",\"value\":\"%.0f events/s\","
@@ -330,6 +335,7 @@ main(void)
         "(%.0f/s)\"},"
         "{\"measure\":\"outbox relay alone\",\"target\":\">= 10,000 events/s\","
         "\"value\":\"%.0f events/s\"}]}\n",
-        RATE, p50, p99, rate, rate / singles, singles, rate / batches, RAW_BATCH, batches, relay);
+        RATE, SECONDS, p50, p99, rate, rate / singles, singles, rate / batches, RAW_BATCH, batches,
+        relay);
     return 0;
 }
