@@ -5,6 +5,7 @@
 #include "modelbus/bus/v1/events.pb-c.h"
 #include "modelbus/deployment/v1/events.pb-c.h"
 #include "modelbus/experiment/v1/events.pb-c.h"
+#include "modelbus/monitoring/v1/events.pb-c.h"
 #include "modelbus/registry/v1/events.pb-c.h"
 #include "modelbus/serving/v1/events.pb-c.h"
 
@@ -66,6 +67,10 @@ const struct event_type event_types[] = {
           "What a pod served in a time window."),
     EVENT(serving, predictions_logged, "predictions", "endpoint", "inference",
           "Rows that a pod predicted, column by column."),
+    EVENT(monitoring, drift_detected, "monitoring", "endpoint", "monitoring",
+          "What an endpoint predicts on, or what it answers, has changed: an episode begins."),
+    EVENT(monitoring, drift_cleared, "monitoring", "endpoint", "monitoring",
+          "An episode of drift is over."),
     EVENT(bus, dead_letter, "dlq", "id", "every service",
           "An event that a consumer could not handle, with where it came from and why."),
     {0},
