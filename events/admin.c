@@ -69,6 +69,8 @@ service_metrics(void *arg, struct http_request *request)
     struct buf body = {0};
 
     (void)arg;
+    metric_set(metrics_gauge("modelbus_ready", "1 while /readyz answers 200.", NULL),
+               life_ready(NULL) ? 1 : 0);
     metrics_render(&body);
     http_reply_take(request, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

@@ -2,6 +2,7 @@
 /* relay.c - outbox rows to Kafka: hold, know the cluster, send, hear reports, mark. */
 #include "relay.h"
 
+#include "backlog.h"
 #include "headers.h"
 #include "life/life.h"
 #include "log/log.h"
@@ -61,6 +62,7 @@ struct relay {
     bool drained;
 
     struct metric *published, *failures, *refused;
+    struct backlog backlog;
 };
 
 static const struct db_stmt select_rows = {
@@ -379,6 +381,7 @@ turn(struct relay *r, struct err *err)
     if (hold(r, &held, err))
         return err->code;
     if (!held) {
+        backlog_clear(&r->backlog);
         r->drained = true; /* what is left is the holder's */
         if (r->producer)
             bus_producer_poll(r->producer, 0);
@@ -388,7 +391,8 @@ turn(struct relay *r, struct err *err)
         rest(r, life_monotonic_ms() + HOLD_POLL_MS);
         return ERR_OK;
     }
-    if (producer_ready(r, err))
+    /* First, so that it is told while the bus is away. */
+    if (backlog_measure(&r->backlog, r->conn, err) || producer_ready(r, err))
         return err->code;
     if (r->restart && r->sent == 0) {
         r->restart = false;
@@ -480,6 +484,7 @@ relay_start(struct relay **relay, struct outbox *outbox, const struct outbox_opt
                                   "Deliveries that failed and are tried again.", NULL);
     r->refused = metrics_counter("modelbus_outbox_refused_total",
                                  "Events that the bus will never take.", NULL);
+    backlog_init(&r->backlog);
     r->next_prune_ms = life_monotonic_ms() + PRUNE_MS;
     pthread_mutex_init(&r->mutex, NULL);
     sync_cond_init(&r->woken);

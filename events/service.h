@@ -77,7 +77,7 @@ int service_main(int argc, char **argv, const struct service_spec *spec);
  * The admin routes' answers, for programs that run their own HTTP server (inference, gateway); arg is
  * not used. /healthz: 200 while the process lives and its consumer and relay turn, 503 when one
  * has not for SERVICE_STUCK_MS. /readyz: 200, or 503 that names the first condition that is
- * not met. /metrics: Prometheus' text.
+ * not met. /metrics: Prometheus' text, with readiness as modelbus_ready.
  */
 #define SERVICE_STUCK_MS 120000
 void service_healthz(void *arg, struct http_request *request);

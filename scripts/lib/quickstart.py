@@ -16,7 +16,9 @@ import urllib.parse
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--bin", required=True)
-parser.add_argument("--dir", required=True)
+parser.add_argument("--env", required=True, help="shell code with the platform's addresses")
+parser.add_argument("--dir", help="folder of the local platform")
+parser.add_argument("--compose", help="or the compose command that started it")
 parser.add_argument("--clients", type=int, default=4)
 args = parser.parse_args()
 
@@ -27,13 +29,14 @@ COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def environment():
-    """The addresses that `modelbus local up` wrote to DIR/env."""
-    script = f'set -a; . "{args.dir}/env"; env -0'
-    out = subprocess.run(["bash", "-c", script], check=True, stdout=subprocess.PIPE).stdout
+    """The addresses that `modelbus local up` or scripts/compose-env wrote."""
+    script = 'set -a; . "$(realpath "$0")"; env -0'
+    out = subprocess.run(["bash", "-c", script, args.env], check=True, stdout=subprocess.PIPE).stdout
     return dict(pair.split("=", 1) for pair in out.decode().split("\0") if "=" in pair)
 
 
 ENV = environment()
+LOGS = f"{args.compose} logs" if args.compose else "modelbus local logs"
 
 
 def modelbus(*words):
@@ -164,7 +167,7 @@ class Events:
                 left = end - time.monotonic()
                 if left <= 0 or not self.changed.wait(left):
                     sys.exit(f"waited {timeout} s for {kind} {fields}; it did not come. "
-                             f"See `modelbus local logs` and `modelbus dlq list`.")
+                             f"See `{LOGS}` and `modelbus dlq list`.")
 
     def position(self):
         with self.changed:
@@ -259,6 +262,21 @@ def percentile(values, q):
     return values[min(len(values) - 1, int(q * len(values)))]
 
 
+def local_memory():
+    status = json.loads(modelbus("local", "status", "--json", "--dir", args.dir))
+    return [f"{part['name']} {part['pss_bytes'] / 2**20:.1f}" for part in status["parts"] if part.get("pss_bytes")] + [
+        "(MB, proportional set size)"]
+
+
+def compose_memory():
+    def lines(*words):
+        return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+
+    containers = lines(*args.compose.split(), "ps", "-q")
+    used = lines("docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *containers)
+    return [line.split(" / ")[0] for line in sorted(used)]
+
+
 def summary(events, clients, swaps):
     print()
     counts = collections.Counter(kind for kind, _ in events.seen)
@@ -270,13 +288,13 @@ def summary(events, clients, swaps):
     print(f"requests  {len(clients.latency)} served ({by_version}), {len(clients.failures)} failed")
     print(f"latency   p50 {percentile(clients.latency, .5) * 1000:.2f} ms, p99 {percentile(clients.latency, .99) * 1000:.2f} ms "
           f"(measured by {args.clients} Python clients)")
-    status = json.loads(modelbus("local", "status", "--json", "--dir", args.dir))
-    memory = [f"{part['name']} {part['pss_bytes'] / 2**20:.1f}" for part in status["parts"] if part.get("pss_bytes")]
-    print(f"memory    {', '.join(memory)} (MB, proportional set size)")
+    print(f"memory    {', '.join(compose_memory() if args.compose else local_memory())}")
     print(f"look at   REST {ENV['MODELBUS_GATEWAY_URL']}/api/v1/models, predictions {ENV['MODELBUS_INFERENCE_URL']}/info")
-    print(f"          brokers {ENV['MODELBUS_BROKERS']}, database {ENV['MODELBUS_POSTGRES_URL']}")
-    print(f"          . {args.dir}/env    {CLI} event tail    {CLI} endpoint show {ENDPOINT}")
-    print(f"stop      {CLI} local down --dir {args.dir}")
+    print(f"          brokers {ENV['MODELBUS_BROKERS']}"
+          + (f", database {ENV['MODELBUS_POSTGRES_URL']}" if "MODELBUS_POSTGRES_URL" in ENV else ""))
+    shell = f"set -a; . {os.path.relpath(args.env)}" if args.compose else f". {args.env}"
+    print(f"          {shell}    {CLI} event tail    {CLI} endpoint show {ENDPOINT}")
+    print(f"stop      {args.compose} down" if args.compose else f"stop      {CLI} local down --dir {args.dir}")
 
 
 def main():

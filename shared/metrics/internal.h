@@ -36,5 +36,7 @@ struct metrics_registry {
 
 extern struct metrics_registry metrics_registry;
 
-/* process_* families as text. */
+/* process_* families as text, and what the process may have (limits.c). */
 void metrics_render_process(struct buf *out);
+double metrics_cpu_limit(void);    /* cores */
+double metrics_memory_limit(void); /* bytes */

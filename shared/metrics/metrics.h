@@ -43,5 +43,6 @@ double metric_value(const struct metric *m); /* counter, gauge; histogram: count
  * the rendering thread, for the rest of the process' life; may register metrics. */
 void metrics_on_render(void (*update)(void *arg), void *arg);
 
-/* Append all metrics, plus process_* (cpu, memory, fds, start time). Any thread. */
+/* Append all metrics, plus process_* (cpu, memory, fds, start time) and
+ * modelbus_process_*_limit_* (what the process may have of the machine). Any thread. */
 void metrics_render(struct buf *out);

@@ -86,4 +86,10 @@ metrics_render_process(struct buf *out)
             (double)limit.rlim_cur);
     add(out, "process_start_time_seconds", "gauge", "Start of the process, Unix epoch.",
         start_time());
+    add(out, "modelbus_process_cpu_limit_cores", "gauge",
+        "Processors that this process may use: its control group's quota, else all.",
+        metrics_cpu_limit());
+    add(out, "modelbus_process_memory_limit_bytes", "gauge",
+        "Memory that this process may use: its control group's limit, else all.",
+        metrics_memory_limit());
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct buf page;
 
@@ -162,6 +163,21 @@ Test(metrics, the_process_is_described)
     cr_assert_gt(memory, 100000);
     cr_assert_geq(fds, 3);
     cr_assert_gt(start, 1.6e9);
+}
+
+Test(metrics, what_the_process_may_have_is_told)
+{
+    double cores = 0, bytes = 0;
+    const char *text = render();
+
+    sscanf(strstr(text, "\nmodelbus_process_cpu_limit_cores "),
+           "\nmodelbus_process_cpu_limit_cores %lf", &cores);
+    sscanf(strstr(text, "\nmodelbus_process_memory_limit_bytes "),
+           "\nmodelbus_process_memory_limit_bytes %lf", &bytes);
+    cr_assert_gt(cores, 0);
+    cr_assert_leq(cores, (double)sysconf(_SC_NPROCESSORS_CONF));
+    cr_assert_gt(bytes, 1e6);
+    cr_assert_leq(bytes, (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
 }
 
 static void *

@@ -1,0 +1,23 @@
+# All services and the modelbus command in one image; docker-compose.yml says which one a container runs.
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+WORKDIR /src
+# The packages are a layer of their own: they change less often than the sources.
+COPY scripts/packages.sh scripts/
+RUN . scripts/packages.sh && need build
+COPY . .
+RUN scripts/build --no-install && DESTDIR=/out cmake --install build/release --strip
+
+FROM ${BASE}
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+COPY scripts/packages.sh /tmp/
+RUN . /tmp/packages.sh && need image && rm -rf /var/lib/apt/lists/* /tmp/packages.sh
+# A number above those of people and of the system's own users. The folders' owner passes to new volumes.
+RUN useradd --uid 10001 --user-group --home-dir /var/lib/modelbus --shell /usr/sbin/nologin modelbus && \
+    install -d -o modelbus -g modelbus -m 0750 /var/lib/modelbus /var/lib/modelbus/artifacts /var/lib/modelbus/cache
+COPY --from=build /out/usr/local/ /usr/local/
+USER modelbus
+WORKDIR /var/lib/modelbus
+CMD ["modelbus", "--help"]
