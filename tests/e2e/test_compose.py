@@ -95,8 +95,12 @@ class Stack:
 
     def __init__(self, engine, folder):
         self.engine = engine
-        self.tree = shutil.copytree(ROOT, f"{folder}/modelbus", symlinks=True,
-                                    ignore=shutil.ignore_patterns(".git", "build", "build-*", "__pycache__", ".env"))
+        self.tree = shutil.copytree(ROOT, f"{folder}/modelbus", symlinks=True, ignore=self.not_sources)
+
+    @staticmethod
+    def not_sources(folder, names):
+        own = [n for n in names if n == ".git" or n == ".env" or n.startswith("build")] if pathlib.Path(folder) == ROOT else []
+        return [*own, "__pycache__"]
 
     def compose(self, *words, command=V1, check=True, **options):
         return run(*command.split(), *words, cwd=self.tree, check=check, **options)
