@@ -7,15 +7,16 @@
 
 static const struct db_stmt measure = {
     "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8"
-    " FROM (SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1) waiting"};
+    " FROM (SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1) "
+    "waiting"};
 
 void
 backlog_init(struct backlog *backlog)
 {
     *backlog = (struct backlog){
-        .pending = metrics_gauge("modelbus_outbox_pending",
-                                 "Events that wait to be published, at most 100000 are counted.",
-                                 NULL),
+        .pending =
+            metrics_gauge("modelbus_outbox_pending",
+                          "Events that wait to be published, at most 100000 are counted.", NULL),
         .oldest = metrics_gauge("modelbus_outbox_oldest_seconds",
                                 "Age of the oldest event that waits to be published.", NULL),
     };

@@ -264,8 +264,8 @@ def percentile(values, q):
 
 def local_memory():
     status = json.loads(modelbus("local", "status", "--json", "--dir", args.dir))
-    return [f"{part['name']} {part['pss_bytes'] / 2**20:.1f}" for part in status["parts"] if part.get("pss_bytes")] + [
-        "(MB, proportional set size)"]
+    parts = [f"{part['name']} {part['pss_bytes'] / 2**20:.1f}" for part in status["parts"] if part.get("pss_bytes")]
+    return f"{', '.join(parts)} (MB, proportional set size)"
 
 
 def compose_memory():
@@ -274,7 +274,7 @@ def compose_memory():
 
     containers = lines(*args.compose.split(), "ps", "-q")
     used = lines("docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *containers)
-    return [line.split(" / ")[0] for line in sorted(used)]
+    return ", ".join(line.split(" / ")[0] for line in sorted(used))
 
 
 def summary(events, clients, swaps):
@@ -288,7 +288,7 @@ def summary(events, clients, swaps):
     print(f"requests  {len(clients.latency)} served ({by_version}), {len(clients.failures)} failed")
     print(f"latency   p50 {percentile(clients.latency, .5) * 1000:.2f} ms, p99 {percentile(clients.latency, .99) * 1000:.2f} ms "
           f"(measured by {args.clients} Python clients)")
-    print(f"memory    {', '.join(compose_memory() if args.compose else local_memory())}")
+    print(f"memory    {compose_memory() if args.compose else local_memory()}")
     print(f"look at   REST {ENV['MODELBUS_GATEWAY_URL']}/api/v1/models, predictions {ENV['MODELBUS_INFERENCE_URL']}/info")
     print(f"          brokers {ENV['MODELBUS_BROKERS']}"
           + (f", database {ENV['MODELBUS_POSTGRES_URL']}" if "MODELBUS_POSTGRES_URL" in ENV else ""))

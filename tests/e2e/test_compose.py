@@ -23,7 +23,7 @@ from stack import BIN, ROOT, SUPPORT, Rest, run, wait_for
 
 CACHE = pathlib.Path(os.environ.get("MODELBUS_COMPOSE_CACHE", ROOT / "build/compose")).resolve()
 V1, V2 = "docker-compose", "docker compose"
-OURS = ["experiment", "registry", "deployment", "gateway", "inference"]
+OURS = sorted(p.parent.name for p in (ROOT / "services").glob("*/main.c"))
 ENDPOINT = "breast-cancer"
 CLONE_NEWNET = 0x40000000
 

@@ -105,8 +105,9 @@ def test_a_panel_has_data(prometheus, name, expr):
     for variable, value in VARIABLES.items():
         expr = expr.replace(variable, value)
     assert "$" not in expr
-    result = prometheus.query(expr)
-    assert result and all(re.fullmatch(r"[-+.\de]+|NaN", series["value"][1]) for series in result), f"{expr}: {result}"
+    # What the Kafka client counts is told every 30 s.
+    result = wait_for(lambda: prometheus.query(expr), timeout=45, what=expr, interval=0.5)
+    assert all(re.fullmatch(r"[-+.\de]+|NaN", series["value"][1]) for series in result), f"{expr}: {result}"
     # A quantile or mean of nothing is NaN: some series must have seen something.
     assert any(series["value"][1] != "NaN" for series in result), f"{expr}: {result}"
 

@@ -2,7 +2,9 @@
 /* Outbox to Kafka to inbox, on the real ones. */
 #include "fabric.h"
 
+#include "backlog.h"
 #include "life/life.h"
+#include "metrics/metrics.h"
 
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
@@ -214,4 +216,26 @@ Test(fabric, a_cluster_met_for_the_first_time_gets_all_that_is_kept)
     fabric_wait(&f, "SELECT sum(next) FROM bus_offset", 20);
     cr_assert_eq(fabric_topic_size(&f, "registry"), 20);
     cr_assert_eq(fabric_number(&f, WHOLE_OF("kept")), 10, "and nothing is done twice");
+}
+
+Test(fabric, what_waits_in_the_outbox_is_told)
+{
+    struct backlog backlog;
+    struct db_conn *conn;
+    struct err err;
+
+    fabric_relay_stop(&f);
+    fabric_register(&f, "waits", 1, 3);
+    backlog_init(&backlog);
+    cr_assert_eq(db_borrow(f.db, &conn, &err), ERR_OK);
+    cr_assert_eq(backlog_measure(&backlog, conn, &err), ERR_OK, "%s", err.message);
+    db_return(conn);
+    cr_assert_eq(metric_value(backlog.pending), 3);
+    cr_assert_gt(metric_value(backlog.oldest), 0);
+
+    /* The relay measures into the same gauges. */
+    fabric_relay_start(&f);
+    int64_t end = life_monotonic_ms() + 30000;
+    while (metric_value(backlog.pending) != 0 || metric_value(backlog.oldest) != 0)
+        cr_assert_lt(life_monotonic_ms(), end);
 }
