@@ -15,6 +15,8 @@ PACKAGES_package=(dpkg-dev file)
 PACKAGES_test=("${PACKAGES_package[@]}" debootstrap lintian systemd libcriterion-dev python3-pytest python3-yaml python3-venv python3-psutil kcat maven default-jre-headless procps iproute2 curl jq shellcheck wrk prometheus prometheus-alertmanager)
 # A Docker engine of their own for the tests with the label compose.
 PACKAGES_compose=(docker.io docker-compose debootstrap iptables slirp4netns maven default-jre-headless)
+# Debian 13 has Docker's client in a package of its own.
+case $(. /etc/os-release && echo "$ID$VERSION_ID") in debian1[3-9]) PACKAGES_compose+=(docker-cli) ;; esac
 PACKAGES_ci=(clang clang-format clang-tidy llvm lld)
 PACKAGES_bench=(nginx-light)
 
