@@ -11,11 +11,16 @@
 #define BARS_MAX 64
 
 static const struct column columns[] = {
-    {"ENDPOINT", "endpoint", NULL},          {"MODEL", "model_name", NULL},
-    {"VERSION", "version", NULL},            {"STATE", "state", NULL},
-    {"SINCE", "since_ms", format_time},      {"WINDOW", "window.number", NULL},
-    {"ROWS", "window.rows", NULL},           {"REFERENCE", "reference.kind", NULL},
-    {"LAST REPORT", "last_report_id", NULL}, {NULL, NULL, NULL},
+    {"ENDPOINT", "endpoint", NULL},
+    {"MODEL", "model_name", NULL},
+    {"VERSION", "version", NULL},
+    {"STATE", "state", NULL},
+    {"SINCE", "since_ms", format_time},
+    {"WINDOW", "window.number", NULL},
+    {"ROWS", "window.rows", NULL},
+    {"REFERENCE", "reference.kind", NULL},
+    {"LAST REPORT", "last_report_id", NULL},
+    {NULL, NULL, NULL},
 };
 static const struct column fields[] = {
     {"endpoint", "endpoint", NULL},
@@ -51,9 +56,8 @@ static const struct column rule_fields[] = {
     {NULL, NULL, NULL},
 };
 static const struct column column_rule_columns[] = {
-    {"COLUMN", "column", NULL},       {"METHOD", "method", NULL},
-    {"THRESHOLD", "threshold", NULL}, {"IGNORED", "ignore", NULL},
-    {NULL, NULL, NULL},
+    {"COLUMN", "column", NULL},  {"METHOD", "method", NULL}, {"THRESHOLD", "threshold", NULL},
+    {"IGNORED", "ignore", NULL}, {NULL, NULL, NULL},
 };
 static const struct column report_columns[] = {
     {"WINDOW", "window.number", NULL},
@@ -82,11 +86,16 @@ static const struct column report_fields[] = {
     {NULL, NULL, NULL},
 };
 static const struct column verdict_columns[] = {
-    {"COLUMN", "column", NULL},        {"FINDING", "finding", NULL},
-    {"METHOD", "method", NULL},        {"STATISTIC", "statistic", NULL},
-    {"P", "p", NULL},                  {"DRIFT WHEN", "threshold", NULL},
-    {"REFERENCE", "ref", NULL},        {"CURRENT", "cur", NULL},
-    {"VERDICT", "verdict", NULL},      {"WHY", "reason", NULL},
+    {"COLUMN", "column", NULL},
+    {"FINDING", "finding", NULL},
+    {"METHOD", "method", NULL},
+    {"STATISTIC", "statistic", NULL},
+    {"P", "p", NULL},
+    {"DRIFT WHEN", "threshold", NULL},
+    {"REFERENCE", "ref", NULL},
+    {"CURRENT", "cur", NULL},
+    {"VERDICT", "verdict", NULL},
+    {"WHY", "reason", NULL},
     {NULL, NULL, NULL},
 };
 
@@ -193,10 +202,10 @@ static json_t *
 verdict_row(const json_t *verdict, const json_t *histograms, bool drawn)
 {
     const char *name = json_text_at(verdict, "column"), *finding = json_text_at(verdict, "finding");
-    json_t *row = json_pack("{ss ss ss ss ss}", "column", name, "finding", finding, "method",
-                            json_text_at(verdict, "method"), "verdict",
-                            json_text_at(verdict, "outcome"), "reason",
-                            json_text_at(verdict, "reason"));
+    json_t *row =
+        json_pack("{ss ss ss ss ss}", "column", name, "finding", finding, "method",
+                  json_text_at(verdict, "method"), "verdict", json_text_at(verdict, "outcome"),
+                  "reason", json_text_at(verdict, "reason"));
     const json_t *threshold = json_object_get(verdict, "threshold"), *histogram;
     size_t i;
 
@@ -238,9 +247,9 @@ run_show(struct cli *cli, struct err *err)
             json_array_foreach(json_object_get(report, "columns"), i, verdict)
             {
                 if (strcmp(json_text_at(verdict, "outcome"), order[o]) == 0)
-                    json_array_append_new(rows,
-                                          verdict_row(verdict, json_object_get(report, "histograms"),
-                                                      isatty(STDOUT_FILENO) != 0));
+                    json_array_append_new(rows, verdict_row(verdict,
+                                                            json_object_get(report, "histograms"),
+                                                            isatty(STDOUT_FILENO) != 0));
             }
         output_fields(cli, report, report_fields);
         putchar('\n');
@@ -312,8 +321,8 @@ column_rule(json_t *rules, const char *name)
         list = json_array();
         json_object_set_new(rules, "columns", list);
     }
-    json_array_foreach(list, i, rule) if (strcmp(json_text_at(rule, "column"), name) == 0)
-        return rule;
+    json_array_foreach(list, i,
+                       rule) if (strcmp(json_text_at(rule, "column"), name) == 0) return rule;
     rule = json_pack("{ss}", "column", name);
     json_array_append_new(list, rule);
     return rule;
@@ -410,7 +419,7 @@ static const struct option_row rule_options[] = {
     {"column", "NAME=X", "another threshold for one column", NULL, 'c'},
     {"ignore", "A,B", "do not judge these columns", NULL, 0},
     {"min-columns", "N", "a window drifts with so many columns (1)", NULL, 0},
-    {"raise-after", "N", "windows in a row that begin an episode (2)", NULL, 0},
+    {"raise-after", "N", "windows in a row that begin an episode (3)", NULL, 0},
     {"clear-after", "N", "windows in a row that end it (2)", NULL, 0},
     {"off", NULL, "judge nothing", NULL, 0},
     {"on", NULL, "judge again", NULL, 0},

@@ -34,8 +34,8 @@ monitoring_new(const struct monitoring_settings *settings, struct source *source
         metrics_counter("modelbus_monitoring_windows_total", windows, "outcome", "no_drift", NULL);
     m->windows_undecided =
         metrics_counter("modelbus_monitoring_windows_total", windows, "outcome", "undecided", NULL);
-    m->episodes =
-        metrics_counter("modelbus_monitoring_episodes_total", "Episodes of drift that began.", NULL);
+    m->episodes = metrics_counter("modelbus_monitoring_episodes_total",
+                                  "Episodes of drift that began.", NULL);
     return m;
 }
 
@@ -98,8 +98,7 @@ remember(struct monitoring *m, struct watch *watch)
 /* ---- references ---- */
 
 static void
-adopt(struct watch *w, const Reference *head, enum reference_kind kind,
-      struct reservoir *reservoir)
+adopt(struct watch *w, const Reference *head, enum reference_kind kind, struct reservoir *reservoir)
 {
     watch_drop_reference(w);
     free(w->uri);
@@ -155,8 +154,8 @@ fetch_reference(const struct store *store, struct monitoring *m, struct watch *w
     if (!m->settings->artifact_url || !*m->settings->artifact_url) {
         head.problem = "MONITORING_ARTIFACT_URL is not set: samples cannot be fetched";
     } else if (source_fetch(m->source, uri, &bytes, &why) ||
-        reference_read("reference sample", bytes.data ? bytes.data : "", bytes.len, &r, &head.rows,
-                       &why)) {
+               reference_read("reference sample", bytes.data ? bytes.data : "", bytes.len, &r,
+                              &head.rows, &why)) {
         if (err_retriable(why.code) || why.code == ERR_INTERNAL) {
             *err = why;
             return err->code;

@@ -15,9 +15,9 @@
 
 struct monitoring_settings {
     char *artifact_url;
-    char *artifact_token;  /* secret */
-    int64_t cache_bytes;   /* of watches in memory; others are loaded when they are needed */
-    int64_t reports_kept;  /* of each endpoint */
+    char *artifact_token; /* secret */
+    int64_t cache_bytes;  /* of watches in memory; others are loaded when they are needed */
+    int64_t reports_kept; /* of each endpoint */
 };
 
 /* The service's own state. */

@@ -64,8 +64,8 @@ to_codes(struct arena *arena, const uint64_t *ref, size_t ref_count, const uint6
             hash ? bsearch(&hash, sorted, different, sizeof(*sorted), by_hash) : NULL;
         codes[i] = at ? (uint32_t)(at - sorted) : DRIFT_MISSING;
     }
-    columns[0] = (struct drift_column){
-        .kind = DRIFT_CATEGORICAL, .codes = codes, .rows = ref_count};
+    columns[0] =
+        (struct drift_column){.kind = DRIFT_CATEGORICAL, .codes = codes, .rows = ref_count};
     columns[1] = (struct drift_column){
         .kind = DRIFT_CATEGORICAL, .codes = codes + ref_count, .rows = cur_count};
 }
@@ -125,8 +125,8 @@ gather(const struct work *w, const struct reservoir_column *ref, const char *nam
     for (size_t p = 0; p < w->pane_count; p++)
         append_numbers(w->panes[p], reservoir_find(w->panes[p], name, output), false,
                        numbers + ref_count, &count);
-    sides[0] = (struct drift_column){
-        .numbers = numbers, .rows = ref_count, .integers = ref->integers};
+    sides[0] =
+        (struct drift_column){.numbers = numbers, .rows = ref_count, .integers = ref->integers};
     sides[1] = (struct drift_column){.numbers = numbers + ref_count, .rows = count};
 }
 
@@ -320,7 +320,8 @@ settle(struct work *w)
 {
     struct judgement *out = w->out;
     size_t count = 0, decided = 0;
-    struct drift_verdict **family = arena_alloc(w->arena, (out->column_count + 1) * sizeof(*family));
+    struct drift_verdict **family =
+        arena_alloc(w->arena, (out->column_count + 1) * sizeof(*family));
 
     for (size_t i = 0; i < out->column_count; i++)
         if (w->verdicts[i])

@@ -43,8 +43,8 @@ list_monitors(void *arg, REQUEST(ListMonitors) * request, RESPONSE(ListMonitors)
     bool more;
 
     if (page_read(call->arena, request->page, "ListMonitors", &after, 1, &limit, err) ||
-        store_list_monitors(&change.store, after, limit, &response->monitors,
-                            &response->n_monitors, &more, err))
+        store_list_monitors(&change.store, after, limit, &response->monitors, &response->n_monitors,
+                            &more, err))
         return err->code;
     if (more)
         response->next_page_token = page_next(

@@ -33,9 +33,8 @@ static MUST_CHECK enum err_code
 take_column(struct reservoir *r, const struct table *table, const char *name,
             const struct table_info *info, const struct table_cells *cells, struct err *err)
 {
-    struct reservoir_column column = {.name = (char *)(uintptr_t)name,
-                                      .words = info->words > 0,
-                                      .integers = info->integers};
+    struct reservoir_column column = {
+        .name = (char *)(uintptr_t)name, .words = info->words > 0, .integers = info->integers};
     size_t rows = reservoir_rows(r), values = cells->number_count + cells->word_count;
     size_t filled = filled_of(values, info->missing, rows);
     double nan = NAN;
@@ -88,8 +87,7 @@ reference_read(const char *name, const char *data, size_t len, struct reservoir 
                            name, table_column_name(table, i));
         if (table_load(table, i, TABLE_REF, &cells, err))
             return err->code;
-        enum err_code code =
-            take_column(r, table, table_column_name(table, i), &info, &cells, err);
+        enum err_code code = take_column(r, table, table_column_name(table, i), &info, &cells, err);
         table_cells_done(&cells);
         if (code)
             return code;

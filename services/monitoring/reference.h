@@ -6,8 +6,8 @@
 
 #include "reservoir.h"
 
-#define REFERENCE_ROWS 4096               /* kept of a sample: 32 KiB a column */
-#define REFERENCE_BYTES_MAX (256u << 20)  /* of a sample's file */
+#define REFERENCE_ROWS 4096              /* kept of a sample: 32 KiB a column */
+#define REFERENCE_BYTES_MAX (256u << 20) /* of a sample's file */
 
 /*
  * From the bytes of a CSV or NDJSON file (table/table.h). Columns are drawn one by one: of each,

@@ -153,8 +153,7 @@ shrink(struct reservoir *r)
     if (r->room <= room)
         return;
     for (size_t i = 0; i < r->column_count; i++)
-        r->columns[i].cells =
-            mem_realloc(r->columns[i].cells, room * sizeof(*r->columns[i].cells));
+        r->columns[i].cells = mem_realloc(r->columns[i].cells, room * sizeof(*r->columns[i].cells));
     r->room = room;
 }
 
@@ -245,8 +244,8 @@ reservoir_feed(struct reservoir *r, const PredictionsLogged *rows, size_t first,
     CLEANUP(mem_free) size_t *places = mem_calloc(columns + 1, sizeof(*places));
 
     if (locate(r, rows->features, rows->n_features, false, 0, places, err) ||
-        locate(r, rows->outputs, rows->n_outputs, true, rows->n_features,
-               places + rows->n_features, err)) {
+        locate(r, rows->outputs, rows->n_outputs, true, rows->n_features, places + rows->n_features,
+               err)) {
         while (r->column_count > before) {
             r->column_count--;
             free(r->columns[r->column_count].name);

@@ -27,12 +27,12 @@ typedef Modelbus__Serving__V1__PredictionsLogged PredictionsLogged;
 
 struct reservoir_column {
     char *name;
-    bool output;   /* else a feature */
-    bool words;    /* cells are hashes; 0: missing */
-    bool mixed;    /* some rows had a number and others a word: those that came second are missing */
-    bool floats;   /* every number came as a float */
-    bool integers; /* every number came as an integer */
-    bool fresh;    /* not packed yet */
+    bool output; /* else a feature */
+    bool words;  /* cells are hashes; 0: missing */
+    bool mixed;  /* some rows had a number and others a word: those that came second are missing */
+    bool floats; /* every number came as a float */
+    bool integers;   /* every number came as an integer */
+    bool fresh;      /* not packed yet */
     uint64_t *cells; /* room of them; of numbers the double's bits, NaN: missing */
 };
 

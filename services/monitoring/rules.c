@@ -10,7 +10,7 @@
 #define WINDOW_ROWS 500
 #define MIN_ROWS 100
 #define REFERENCE_ROWS 1000
-#define RAISE_AFTER 2
+#define RAISE_AFTER 3
 #define CLEAR_AFTER 2
 #define STREAK_MAX 1000
 #define WINDOW_SECONDS_MAX (30 * 86400)
@@ -97,8 +97,8 @@ rules_check(const MonitorRules *m, struct err *err)
         return err->code;
     if (window < 10)
         return err_set(err, ERR_INVALID, "rules.window_rows is %u: at least 10", window);
-    if (m->slide_rows &&
-        (m->slide_rows > window || window % m->slide_rows || window / m->slide_rows > RULES_PANES_MAX))
+    if (m->slide_rows && (m->slide_rows > window || window % m->slide_rows ||
+                          window / m->slide_rows > RULES_PANES_MAX))
         return err_set(err, ERR_INVALID,
                        "rules.slide_rows is %u: window_rows (%u) must be 1 to %u times as many",
                        m->slide_rows, window, RULES_PANES_MAX);

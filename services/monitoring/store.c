@@ -196,9 +196,8 @@ store_list_monitors(const struct store *store, const char *after, int64_t limit,
                     Monitor ***monitors, size_t *count, bool *more, struct err *err)
 {
     static const struct db_stmt stmt = {DB_PAGE_SELECT(
-        "SELECT revision, rules, state, endpoint",
-        "monitor WHERE workspace = $1 AND endpoint > $2", "m", "endpoint",
-        "octet_length(rules) + octet_length(state)", "$3", "$4")};
+        "SELECT revision, rules, state, endpoint", "monitor WHERE workspace = $1 AND endpoint > $2",
+        "m", "endpoint", "octet_length(rules) + octet_length(state)", "$3", "$4")};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,
@@ -337,11 +336,11 @@ store_list_reports(const struct store *store, const char *endpoint, int64_t vers
                    int64_t before, int64_t limit, Report ***reports, size_t *count, bool *more,
                    struct err *err)
 {
-    static const struct db_stmt stmt = {DB_PAGE_SELECT(
-        "SELECT head",
-        "report WHERE workspace = $1 AND endpoint = $2 AND number < $3"
-        " AND ($4::bigint = 0 OR version = $4) AND (NOT $5::boolean OR drifted)",
-        "r", "number DESC", "octet_length(head)", "$6", "$7")};
+    static const struct db_stmt stmt = {
+        DB_PAGE_SELECT("SELECT head",
+                       "report WHERE workspace = $1 AND endpoint = $2 AND number < $3"
+                       " AND ($4::bigint = 0 OR version = $4) AND (NOT $5::boolean OR drifted)",
+                       "r", "number DESC", "octet_length(head)", "$6", "$7")};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = {[REFERENCE_NONE] = "none",
-                                         [REFERENCE_SAMPLE] = "sample",
-                                         [REFERENCE_ROWS_SEEN] = "rows"};
+static const char *const kind_names[] = {
+    [REFERENCE_NONE] = "none", [REFERENCE_SAMPLE] = "sample", [REFERENCE_ROWS_SEEN] = "rows"};
 
 /* ---- life ---- */
 

@@ -36,7 +36,7 @@ enum reference_kind { REFERENCE_NONE, REFERENCE_SAMPLE, REFERENCE_ROWS_SEEN };
 struct watch {
     char *workspace, *endpoint;
     int64_t revision;
-    int64_t used_ms; /* CLOCK_MONOTONIC */
+    int64_t used_ms;     /* CLOCK_MONOTONIC */
     struct arena *arena; /* rules, features */
     struct rules rules;
 

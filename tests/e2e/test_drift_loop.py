@@ -47,7 +47,7 @@ def serve(stack, name, **options):
     platform.wait_for(lambda: rest("GET", f"/api/v1/endpoints/{name}")[1]["endpoint"]["status"] == "ENDPOINT_STATUS_SERVING",
                       30, "a pod that serves")
     platform.wait_for(lambda: rest("GET", f"/api/v1/monitors/{name}")[0] == 200, 10, "its monitor")
-    rules = {"window_rows": WINDOW, "reference_rows": len(ROWS)}
+    rules = {"window_rows": WINDOW, "reference_rows": len(ROWS), "raise_after": 2}
     status, answer, _ = rest("PUT", f"/api/v1/monitors/{name}", {"rules": rules})
     assert status == 200, answer
     assert answer["monitor"]["rules"]["window_rows"] == WINDOW
