@@ -14,9 +14,11 @@ FROM ${BASE}
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 COPY scripts/packages.sh /tmp/
 RUN . /tmp/packages.sh && need image && rm -rf /var/lib/apt/lists/* /tmp/packages.sh
-# A number above those of people and of the system's own users. The folders' owner passes to new volumes.
+# A number above those of people and of the system's own users. New volumes begin as the folders here: with their owner,
+# and with what services that only read artifacts expect.
 RUN useradd --uid 10001 --user-group --home-dir /var/lib/modelbus --shell /usr/sbin/nologin modelbus && \
-    install -d -o modelbus -g modelbus -m 0750 /var/lib/modelbus /var/lib/modelbus/artifacts /var/lib/modelbus/cache
+    install -d -o modelbus -g modelbus -m 0750 /var/lib/modelbus /var/lib/modelbus/cache \
+        /var/lib/modelbus/artifacts /var/lib/modelbus/artifacts/objects /var/lib/modelbus/artifacts/tmp
 COPY --from=build /out/usr/local/ /usr/local/
 USER modelbus
 WORKDIR /var/lib/modelbus

@@ -24,6 +24,7 @@ static const struct column fields[] = {
     {"status", "status", format_enum},
     {"detail", "status_detail", NULL},
     {"held", "held", NULL},
+    {"on drift", "drift_policy.on_drift", NULL},
     {"generation", "generation", NULL},
     {"artifact", "target.artifact.uri", NULL},
     {"updated", "updated_at_ms", format_time},
@@ -161,6 +162,60 @@ run_delete(struct cli *cli, struct err *err)
     return ERR_OK;
 }
 
+static const struct column action_columns[] = {
+    {"DECIDED", "decided_at_ms", format_time},
+    {"VERSION", "version", NULL},
+    {"ACTION", "action", NULL},
+    {"TO", "to_version", NULL},
+    {"WHY", "why", NULL},
+    {"REPORT", "report_id", NULL},
+    {NULL, NULL, NULL},
+};
+
+static enum err_code
+run_policy(struct cli *cli, struct err *err)
+{
+    CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
+    const char *on_drift = cli_option(cli, "on-drift");
+    int64_t cool_down, avoid;
+    json_t *answer = NULL;
+
+    if (cli_number(cli, "cool-down", 1, 31622400, 0, &cool_down, err) ||
+        cli_number(cli, "avoid", 1, 31622400, 0, &avoid, err))
+        return err->code;
+    if (!on_drift)
+        return err_set(err, ERR_INVALID, "say what to do: --on-drift none or --on-drift rollback");
+    json_t *body = json_pack("{s{ss sI sI}}", "policy", "on_drift", on_drift, "cool_down_s",
+                             (json_int_t)cool_down, "avoid_s", (json_int_t)avoid);
+    enum err_code code =
+        api_call(cli, "PUT", body, &answer, err, "endpoints/%s/drift-policy", name);
+    json_decref(body);
+    if (code)
+        return code;
+    print_endpoint(cli, answer);
+    return ERR_OK;
+}
+
+static enum err_code
+run_actions(struct cli *cli, struct err *err)
+{
+    CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
+    json_t *actions = NULL;
+
+    if (api_list(cli, "actions", 0, &actions, err, "endpoints/%s/drift-actions", name))
+        return err->code;
+    if (!output_json(cli, actions))
+        output_table(cli, actions, action_columns, "no drift was detected yet");
+    json_decref(actions);
+    return ERR_OK;
+}
+
+static const struct option_row policy_options[] = {
+    {"on-drift", "ACTION", "none or rollback", "none rollback", 0},
+    {"cool-down", "S", "after acting, do nothing for so long (3600)", NULL, 0},
+    {"avoid", "S", "do not go back to a version left because of drift (86400)", NULL, 0},
+    {NULL, NULL, NULL, NULL, 0},
+};
 static const struct option_row create_options[] = {
     {"model", "NAME", "the model it serves", NULL, 0},
     {"alias", "ALIAS", "follow this alias (champion)", NULL, 0},
@@ -195,6 +250,18 @@ const struct command endpoint_commands[] = {
      .doc = "Go back to the last version that served well, until the alias moves again",
      .run = run_rollback,
      .options = rollback_options},
+    {.path = "endpoint policy",
+     .args = "NAME",
+     .doc = "Say what the endpoint does by itself when drift is detected",
+     .run = run_policy,
+     .options = policy_options,
+     .examples = "  modelbus endpoint policy churn --on-drift rollback\n"
+                 "  modelbus endpoint policy churn --on-drift rollback --cool-down 600\n"
+                 "  modelbus endpoint policy churn --on-drift none\n"},
+    {.path = "endpoint actions",
+     .args = "NAME",
+     .doc = "List what was done about drift, or why nothing, newest first",
+     .run = run_actions},
     {.path = "endpoint delete",
      .args = "NAME",
      .doc = "Delete an endpoint; pods unload it",

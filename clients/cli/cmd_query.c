@@ -10,6 +10,7 @@
 #include "modelbus/deployment/v1/queries.pb-c.h"
 #include "modelbus/experiment/v1/queries.pb-c.h"
 #include "modelbus/gateway/v1/queries.pb-c.h"
+#include "modelbus/monitoring/v1/queries.pb-c.h"
 #include "modelbus/registry/v1/queries.pb-c.h"
 
 #include <ctype.h>
@@ -28,6 +29,7 @@ static const struct {
     {"experiment", &modelbus__experiment__v1__experiments__descriptor},
     {"registry", &modelbus__registry__v1__registry__descriptor},
     {"deployment", &modelbus__deployment__v1__deployment__descriptor},
+    {"monitoring", &modelbus__monitoring__v1__monitoring__descriptor},
     {"gateway", &modelbus__gateway__v1__gateway__descriptor},
 };
 

@@ -95,5 +95,5 @@ const char *nearest_word(const char *word, const char *(*each)(void *arg, size_t
 
 extern const struct command artifact_commands[], completion_commands[], deploy_commands[],
     dlq_commands[], drift_commands[], endpoint_commands[], event_commands[], local_commands[],
-    model_commands[], predict_commands[], query_commands[], run_commands[], token_commands[],
-    version_commands[];
+    monitor_commands[], model_commands[], predict_commands[], query_commands[], run_commands[],
+    token_commands[], version_commands[];

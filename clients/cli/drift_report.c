@@ -166,22 +166,6 @@ drift_print_json(const struct check *check)
     puts("\n]}");
 }
 
-/* Shares of the greatest count, in eighths. */
-static char *
-bars(const uint64_t *counts, size_t n)
-{
-    static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-    struct buf out = {0};
-    uint64_t most = 1;
-
-    for (size_t i = 0; i < n; i++)
-        most = counts[i] > most ? counts[i] : most;
-    buf_reserve(&out, 1);
-    for (size_t i = 0; i < n; i++)
-        buf_str(&out, blocks[(size_t)ceil((double)counts[i] / (double)most * 8)]);
-    return buf_take(&out);
-}
-
 static void
 set_number(json_t *row, const char *key, double value)
 {
@@ -204,8 +188,8 @@ table_row(const struct checked *c, bool drawn)
     set_number(row, "p", v->p_adjusted);
     json_object_set_new(row, "threshold", json_sprintf("%s %.4g", v->comparator, v->threshold));
     if (drawn && c->bars) {
-        CLEANUP(mem_free) char *ref = bars(c->ref_bars, c->bars);
-        CLEANUP(mem_free) char *cur = bars(c->cur_bars, c->bars);
+        CLEANUP(mem_free) char *ref = format_bars(c->ref_bars, c->bars);
+        CLEANUP(mem_free) char *cur = format_bars(c->cur_bars, c->bars);
         json_object_set_new(row, "ref", json_string(ref));
         json_object_set_new(row, "cur", json_string(cur));
     }

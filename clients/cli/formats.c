@@ -5,6 +5,7 @@
 #include "buf/buf.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -94,4 +95,20 @@ format_uri(const json_t *uri)
     const char *text = json_string_value(uri);
 
     return text ? mem_printf("%.19s", text) : mem_strdup("");
+}
+
+/* Shares of the greatest count, in eighths. */
+char *
+format_bars(const uint64_t *counts, size_t n)
+{
+    static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    struct buf out = {0};
+    uint64_t most = 1;
+
+    for (size_t i = 0; i < n; i++)
+        most = counts[i] > most ? counts[i] : most;
+    buf_reserve(&out, 1);
+    for (size_t i = 0; i < n; i++)
+        buf_str(&out, blocks[(size_t)ceil((double)counts[i] / (double)most * 8)]);
+    return buf_take(&out);
 }

@@ -40,6 +40,9 @@ char *format_tags(const json_t *array);    /* "depth=3, trees=50" */
 char *format_aliases(const json_t *array); /* "champion=2" */
 char *format_uri(const json_t *uri);       /* the first 19 characters */
 
+/* Counts as a row of blocks, one a count, the greatest full. */
+char *format_bars(const uint64_t *counts, size_t n);
+
 /* "error: ..." with the next step on standard error, as JSON with --json. */
 void output_error(const struct cli *cli, const struct err *err);
 /* text in color when the output has colours. */

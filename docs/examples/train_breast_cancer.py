@@ -66,7 +66,7 @@ def train(trees, depth, seed):
     score = model.predict_proba(test_x)[:, 1]
     metrics = {"auc": roc_auc_score(test_y, score), "log_loss": log_loss(test_y, score)}
     sample = io.StringIO()
-    numpy.savetxt(sample, train_x[:200], delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+    numpy.savetxt(sample, train_x, delimiter=",", header=",".join(names), comments="", fmt="%.9g")
     return model, names, metrics, sample.getvalue().encode()
 
 

@@ -51,6 +51,11 @@ ROWS = {
           (f"sum by (service) (modelbus_inference_queue_depth{{{SERVICE}}})", "waiting {{service}}")]),
         ("Prediction log", "rowsps", [(rate("modelbus_inference_log_rows_total", SERVICE, "service, result"), "{{service}} {{result}}")]),
     ],
+    "Drift": [
+        ("Windows", "none", [(rate("modelbus_monitoring_windows_total", SERVICE, "outcome", "increase"), "{{outcome}}")]),
+        ("Episodes", "none", [(rate("modelbus_monitoring_episodes_total", SERVICE, "service", "increase"), "drift")]),
+        ("Rows watched", "rowsps", [(rate("modelbus_monitoring_rows_total", SERVICE, "result"), "{{result}}")]),
+    ],
     "Events": [
         ("Handled", "ops", [(rate("modelbus_events_handled_total", SERVICE, "service, type"), "{{service}} {{type}}")]),
         ("Age when handled", "s", quantiles("modelbus_event_seconds", SERVICE, "service", "{{service}}")),

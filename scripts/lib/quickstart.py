@@ -1,5 +1,5 @@
-"""The main job of scripts/quickstart: three models trained, promoted, swapped and rolled back while
-clients predict without pause; prints a timeline and a summary. Exits 1 when anything that should
+"""The main job of scripts/quickstart: models trained, promoted, swapped and rolled back while clients
+predict without pause, then drift that is found and answered; prints a timeline and a summary. Exits 1 when anything that should
 happen did not, or when one prediction failed."""
 
 import argparse
@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import subprocess
 import sys
 import threading
@@ -96,7 +97,8 @@ class Timeline:
 
 
 TIMELINE = Timeline()
-COLOURS = {"ModelLoadFailed": "31", "RolledBack": "33", "ModelLoaded": "32", "ModelDeployed": "36"}
+COLOURS = {"ModelLoadFailed": "31", "RolledBack": "33", "ModelLoaded": "32", "ModelDeployed": "36",
+           "DriftDetected": "31", "DriftCleared": "32"}
 
 
 def describe(kind, data):
@@ -118,6 +120,13 @@ def describe(kind, data):
         swap = data.get("swap_us", 0)
         return (f"pod {data['pod']} serves version {data['version']}: loaded in {data.get('load_ms', 0):.1f} ms"
                 + (f", swapped in {swap:.0f} µs" if swap else ""))
+    if kind == "DriftDetected":
+        worst = ", ".join(f"{c['column']} {c['method']} {c['statistic']:.2f}" for c in data["columns"][:3])
+        return (f"endpoint {data['endpoint']} version {data['version']}: {data['drifted']} of {data['checked']} columns in "
+                f"window {data['window']['number']} ({data['window']['rows']} rows): {worst}, …")
+    if kind == "DriftCleared":
+        return (f"endpoint {data['endpoint']}: window {data['window']['number']} is like the reference again, "
+                f"after {(int(data['cleared_at_ms']) - int(data['detected_at_ms'])) / 1000:.1f} s")
     if kind == "ModelLoadFailed":
         return f"pod {data['pod']} keeps version {data.get('serving_version', 0)}: {data.get('error_message', '')[:110]}"
     return ""
@@ -132,13 +141,13 @@ class Events:
     """Follows the bus through `modelbus event tail`; remembers all, prints what the story needs."""
 
     TOLD = {"ModelTrained", "ModelRegistered", "AliasMoved", "ModelDeployed", "ModelLoaded", "ModelLoadFailed",
-            "RolledBack"}
+            "RolledBack", "DriftDetected", "DriftCleared"}
 
     def __init__(self):
         self.seen = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            [CLI, "event", "tail", "experiment", "registry", "deployment", "serving", "--json"],
+            [CLI, "event", "tail", "experiment", "registry", "deployment", "serving", "monitoring", "--json"],
             env=ENV, stdout=subprocess.PIPE, text=True)
         self.thread = threading.Thread(target=self.follow, daemon=True)
         self.thread.start()
@@ -210,10 +219,9 @@ class Clients:
         url = urllib.parse.urlparse(ENV["MODELBUS_INFERENCE_URL"])
         connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
         latency, versions = [], collections.Counter()
-        turn = offset
+        draw = random.Random(offset)
         while not self.stopping.is_set():
-            row = self.rows[turn % len(self.rows)]
-            turn += 1
+            row = draw.choice(self.rows)
             body = json.dumps({"inputs": [{"name": "x", "shape": [1, len(row)], "datatype": "FP32", "data": row}]})
             began = time.perf_counter()
             try:
@@ -257,6 +265,47 @@ def promote(events, version):
     return since, began
 
 
+def drift(events, clients, rows):
+    """The instrument is recalibrated: some features come out larger. Back to normal once it was answered.
+
+    Returns the seconds from the first changed row to the verdict, to the rollback's model, and to the all-clear."""
+    modelbus("endpoint", "policy", ENDPOINT, "--on-drift", "rollback", "--cool-down", "1")
+    TIMELINE.line("pipeline", "trains a fourth model")
+    fourth = new_version(events, "--trees", "200", "--depth", "4", "--seed", "4", "--format", "ubj")
+    since, _ = promote(events, fourth)
+    events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=fourth)
+    wait_for_state("ok")
+
+    TIMELINE.line("instrument", "recalibrated: 4 of 30 features come out 30 % larger from here on")
+    since, began = events.position(), time.monotonic()
+    clients.rows = [[value * 1.3 if i < 4 else value for i, value in enumerate(row)] for row in rows]
+    events.wait("DriftDetected", since, endpoint=ENDPOINT)
+    detected = time.monotonic() - began
+    to = events.wait("RolledBack", since, endpoint=ENDPOINT)["to"]["version"]
+    load = events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=to)
+    rolled_back = time.monotonic() - began
+
+    TIMELINE.line("instrument", "as before")
+    began = time.monotonic()
+    clients.rows = rows
+    events.wait("DriftCleared", since, endpoint=ENDPOINT)
+    return fourth, load, (detected, rolled_back, time.monotonic() - began)
+
+
+def wait_for_state(state, timeout=60):
+    """Of the endpoint's monitor, after a window of the version that is served now."""
+    end = time.monotonic() + timeout
+    while True:
+        served = json.loads(modelbus("endpoint", "show", ENDPOINT, "--json"))["target"]["version"]
+        reports = json.loads(modelbus("drift", "reports", ENDPOINT, "--limit", "1", "--json"))
+        shown = json.loads(modelbus("drift", "status", ENDPOINT, "--json"))["state"]
+        if shown == state and reports and reports[0]["version"] == served:
+            return
+        if time.monotonic() > end:
+            sys.exit(f"waited {timeout} s for the monitor's state {state}; it is {shown}")
+        time.sleep(0.05)
+
+
 def percentile(values, q):
     values = sorted(values)
     return values[min(len(values) - 1, int(q * len(values)))]
@@ -277,13 +326,15 @@ def compose_memory():
     return ", ".join(line.split(" / ")[0] for line in sorted(used))
 
 
-def summary(events, clients, swaps):
+def summary(events, clients, swaps, times):
     print()
     counts = collections.Counter(kind for kind, _ in events.seen)
     print("events    " + ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()) if kind != "ServingStats"))
     for what, seconds, load in swaps:
         print(f"swap      {what}: {seconds * 1000:.1f} ms from command to the new model answering "
               f"(load {load.get('load_ms', 0):.1f} ms, swap {load.get('swap_us', 0):.0f} µs)")
+    print(f"drift     detected {times[0]:.2f} s after the first changed row, the earlier model served {times[1]:.2f} s after it; "
+          f"cleared {times[2]:.2f} s after the rows were as before")
     by_version = ", ".join(f"version {v}: {n}" for v, n in sorted(clients.versions.items(), key=lambda p: int(p[0])))
     print(f"requests  {len(clients.latency)} served ({by_version}), {len(clients.failures)} failed")
     print(f"latency   p50 {percentile(clients.latency, .5) * 1000:.2f} ms, p99 {percentile(clients.latency, .99) * 1000:.2f} ms "
@@ -339,17 +390,20 @@ def main():
         end = time.monotonic() + 0.5
         while time.monotonic() < end:  # let the clients see the first model again
             time.sleep(0.05)
+
+        fourth, load, times = drift(events, clients, rows)
+        swaps.append((f"rollback from {fourth} because of drift", times[1] - times[0], load))
     finally:
         if clients:
             clients.stop()
         events.stop()
         TIMELINE.end()
-    summary(events, clients, swaps)
+    summary(events, clients, swaps, times)
     if clients.failures:
         sys.exit(f"{len(clients.failures)} predictions failed, first: {clients.failures[0]}")
-    missing = {str(v) for v in (first, second)} - set(clients.versions)
+    missing = {str(v) for v in (first, second, fourth)} - set(clients.versions)
     if missing or str(third) in clients.versions:
-        sys.exit(f"answers came from versions {dict(clients.versions)}; expected {first} and {second} only")
+        sys.exit(f"answers came from versions {dict(clients.versions)}; expected {first}, {second} and {fourth} only")
 
 
 main()

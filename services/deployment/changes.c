@@ -168,26 +168,38 @@ change_delete(const struct change *change, const char *name, struct err *err)
                             err);
 }
 
+/* Versions of a model that a rollback does not go to. */
+struct avoided {
+    const char *model_name;
+    int64_t *versions;
+    size_t count;
+};
+
 /* Where a rollback goes: *before is for the new entry of the history. */
 static MUST_CHECK enum err_code
 rollback_target(const struct change *change, const struct endpoint *endpoint, int64_t to_version,
-                Target **target, int64_t *before, struct err *err)
+                const struct avoided *avoided, Target **target, int64_t *before, struct err *err)
 {
-    struct history_entry *entries;
+    struct history_entry *stored;
     size_t count;
     bool more;
 
     if (store_list_changes(&change->store, endpoint->name, INT64_MAX, DEPLOYMENT_HISTORY_MAX,
-                           &entries, &count, &more, err))
+                           &stored, &count, &more, err))
         return err->code;
+    const struct history_entry *entries = stored;
+    if (avoided)
+        entries = deployment_avoid(stored, count, avoided->model_name, avoided->versions,
+                                   avoided->count, change->store.arena);
     const struct history_entry *entry = deployment_rollback(entries, count, to_version, before);
     *target = entry ? entry->change->target : NULL;
     if (entry)
         return ERR_OK;
     if (!to_version)
-        return err_set(err, ERR_PRECONDITION,
-                       "endpoint '%s' has no earlier version that was served well to roll back to",
-                       endpoint->name);
+        return err_set(
+            err, ERR_PRECONDITION,
+            "endpoint '%s' has no earlier version that was served well%s to roll back to",
+            endpoint->name, avoided && avoided->count ? " and was not left because of drift" : "");
     if (store_find_version(&change->store, endpoint->target->model_name, to_version, "", target,
                            err))
         return err->code;
@@ -197,34 +209,126 @@ rollback_target(const struct change *change, const struct endpoint *endpoint, in
     return ERR_OK;
 }
 
-enum err_code
-change_rollback(const struct change *change, const char *name, int64_t to_version,
-                const char *reason, int64_t expected_generation, struct err *err)
+/* Of a locked endpoint that has a target. */
+static MUST_CHECK enum err_code
+roll_back(const struct change *change, struct endpoint *endpoint, int64_t to_version,
+          const struct avoided *avoided, const char *reason, struct err *err)
 {
     Modelbus__Deployment__V1__RolledBack event = MODELBUS__DEPLOYMENT__V1__ROLLED_BACK__INIT;
-    struct endpoint *endpoint;
     int64_t before;
 
-    if (store_get_endpoint(&change->store, name, STORE_LOCK, &endpoint, err) ||
-        deployment_check_generation(endpoint, expected_generation, err))
-        return err->code;
     event.from = endpoint->target;
-    if (!event.from)
-        return err_set(err, ERR_PRECONDITION, "endpoint '%s' has served nothing yet", name);
-    if (to_version == event.from->version)
-        return err_set(err, ERR_PRECONDITION, "version %" PRId64 " is the target already",
-                       to_version);
-    if (rollback_target(change, endpoint, to_version, &event.to, &before, err))
+    if (rollback_target(change, endpoint, to_version, avoided, &event.to, &before, err))
         return err->code;
     endpoint->held = true;
     if (deploy(change, endpoint, event.to, DEPLOYMENT_ROLLED_BACK, reason, before, err))
         return err->code;
-    event.endpoint = (char *)name;
+    event.endpoint = (char *)endpoint->name;
     event.generation = endpoint->generation;
     event.reason = (char *)reason;
     event.requested_by = (char *)change->by;
     event.rolled_back_at_ms = change->now_ms;
     return change_say(change, &event.base, err);
+}
+
+enum err_code
+change_rollback(const struct change *change, const char *name, int64_t to_version,
+                const char *reason, int64_t expected_generation, struct err *err)
+{
+    struct endpoint *endpoint;
+
+    if (store_get_endpoint(&change->store, name, STORE_LOCK, &endpoint, err) ||
+        deployment_check_generation(endpoint, expected_generation, err))
+        return err->code;
+    if (!endpoint->target)
+        return err_set(err, ERR_PRECONDITION, "endpoint '%s' has served nothing yet", name);
+    if (to_version == endpoint->target->version)
+        return err_set(err, ERR_PRECONDITION, "version %" PRId64 " is the target already",
+                       to_version);
+    return roll_back(change, endpoint, to_version, NULL, reason, err);
+}
+
+/* ---- what monitoring says ---- */
+
+enum err_code
+change_policy(const struct change *change, const char *name, const DriftPolicy *policy,
+              struct err *err)
+{
+    struct endpoint *endpoint;
+
+    if (store_get_endpoint(&change->store, name, STORE_LOCK, &endpoint, err))
+        return err->code;
+    return store_set_policy(&change->store, name, policy, err);
+}
+
+/* "drift of 3 of 30 columns: mean_radius, mean_area, worst_area". */
+static char *
+drift_reason(struct arena *arena, const Modelbus__Monitoring__V1__DriftDetected *event)
+{
+    char *text = arena_printf(arena, "drift of %u of %u columns", event->drifted, event->checked);
+
+    for (size_t i = 0; i < event->n_columns && i < 3; i++)
+        text = arena_printf(arena, "%s%s %.80s", text, i ? "," : ":", event->columns[i]->column);
+    return text;
+}
+
+/* action says what was done, or that there was nothing to go back to: rolling back finds that out
+ * before it writes anything. */
+static MUST_CHECK enum err_code
+act_on_drift(const struct change *change, struct endpoint *endpoint,
+             const Modelbus__Monitoring__V1__DriftDetected *event, DriftAction *action,
+             struct err *err)
+{
+    const DriftPolicy *policy = endpoint->policy;
+    int64_t avoid_s = policy->avoid_s ? policy->avoid_s : DEPLOYMENT_AVOID_S;
+    struct avoided avoided = {.model_name = event->model_name};
+    char *reason = drift_reason(change->store.arena, event);
+
+    if (store_drift_left(&change->store, endpoint->name, event->model_name,
+                         change->now_ms - avoid_s * 1000, &avoided.versions, &avoided.count, err))
+        return err->code;
+    if (roll_back(change, endpoint, 0, &avoided, reason, err)) {
+        if (err->code != ERR_PRECONDITION)
+            return err->code;
+        action->why = arena_strdup(change->store.arena, err->message);
+        return ERR_OK;
+    }
+    action->action = DEPLOYMENT_ROLLED_BACK;
+    action->why = reason;
+    action->to_version = endpoint->target->version;
+    return ERR_OK;
+}
+
+enum err_code
+change_drift_detected(const struct change *change,
+                      const Modelbus__Monitoring__V1__DriftDetected *event, struct err *err)
+{
+    DriftAction action = MODELBUS__DEPLOYMENT__V1__DRIFT_ACTION__INIT;
+    struct endpoint *endpoint;
+    struct drift_past past;
+
+    if (store_find_endpoint(&change->store, event->endpoint, &endpoint, err))
+        return err->code;
+    if (!endpoint || endpoint->deleted)
+        return ERR_OK;
+    if (store_drift_past(&change->store, endpoint->name, event->episode, &past, err))
+        return err->code;
+    if (past.known)
+        return ERR_OK;
+    action.episode = event->episode;
+    action.report_id = event->report_id;
+    action.model_name = event->model_name;
+    action.version = event->version;
+    action.action = "none";
+    action.decided_at_ms = change->now_ms;
+    const char *objection =
+        deployment_drift_objection(endpoint, event->model_name, event->version, past.acted_ms,
+                                   change->now_ms, change->store.arena);
+    if (objection)
+        action.why = (char *)objection;
+    else if (act_on_drift(change, endpoint, event, &action, err))
+        return err->code;
+    return store_add_drift_action(&change->store, endpoint->name, past.number + 1, &action, err);
 }
 
 /* ---- what the registry says ---- */

@@ -11,6 +11,7 @@
 
 #include "store.h"
 
+#include "modelbus/monitoring/v1/events.pb-c.h"
 #include "modelbus/registry/v1/events.pb-c.h"
 
 struct deployment_settings {
@@ -43,6 +44,14 @@ MUST_CHECK enum err_code change_delete(const struct change *change, const char *
 MUST_CHECK enum err_code change_rollback(const struct change *change, const char *name,
                                          int64_t to_version, const char *reason,
                                          int64_t expected_generation, struct err *err);
+
+/* ERR_NOT_FOUND. */
+MUST_CHECK enum err_code change_policy(const struct change *change, const char *name,
+                                       const DriftPolicy *policy, struct err *err);
+/* An episode of drift has begun: what the policy asks for, once; the decision is kept. */
+MUST_CHECK enum err_code change_drift_detected(const struct change *change,
+                                               const Modelbus__Monitoring__V1__DriftDetected *event,
+                                               struct err *err);
 
 /* The registry has a new version: endpoints that wait for it deploy it. */
 MUST_CHECK enum err_code change_version_known(const struct change *change, Target *target,

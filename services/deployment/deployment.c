@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* deployment.c - the rules of endpoints. */
 #include "deployment.h"
-
 #include <inttypes.h>
 #include <string.h>
 
@@ -155,4 +154,59 @@ deployment_rollback(const struct history_entry *entries, size_t count, int64_t t
         return &entries[i];
     }
     return NULL;
+}
+
+/* ---- drift ---- */
+
+enum err_code
+deployment_check_policy(const DriftPolicy *policy, struct err *err)
+{
+    if (!policy)
+        return ERR_OK;
+    if (*policy->on_drift && strcmp(policy->on_drift, "none") != 0 &&
+        strcmp(policy->on_drift, "rollback") != 0)
+        return err_set(err, ERR_INVALID, "policy.on_drift '%.40s': must be none or rollback",
+                       policy->on_drift);
+    if (policy->cool_down_s > DEPLOYMENT_POLICY_MAX_S || policy->avoid_s > DEPLOYMENT_POLICY_MAX_S)
+        return err_set(err, ERR_INVALID, "policy: cool_down_s and avoid_s are at most %u",
+                       DEPLOYMENT_POLICY_MAX_S);
+    return ERR_OK;
+}
+
+const char *
+deployment_drift_objection(const struct endpoint *e, const char *model_name, int64_t version,
+                           int64_t acted_ms, int64_t now_ms, struct arena *arena)
+{
+    uint32_t cool_down_s = e->policy->cool_down_s ? e->policy->cool_down_s : DEPLOYMENT_COOL_DOWN_S;
+    int64_t left_ms = acted_ms + (int64_t)cool_down_s * 1000 - now_ms;
+
+    if (strcmp(e->policy->on_drift, "rollback") != 0)
+        return "the policy is to do nothing";
+    if (!e->target || e->target->version != version ||
+        strcmp(e->target->model_name, model_name) != 0)
+        return arena_printf(arena, "version %" PRId64 " is no longer the target", version);
+    if (acted_ms && left_ms > 0)
+        return arena_printf(arena, "cools down for another %" PRId64 " s", (left_ms + 999) / 1000);
+    return NULL;
+}
+
+const struct history_entry *
+deployment_avoid(const struct history_entry *entries, size_t count, const char *model_name,
+                 const int64_t *versions, size_t version_count, struct arena *arena)
+{
+    struct history_entry *copy =
+        arena_memdup(arena, entries, (count ? count : 1) * sizeof(*entries));
+
+    for (size_t i = 0; i < count; i++) {
+        const Target *target = entries[i].change->target;
+        for (size_t k = 0; k < version_count; k++) {
+            if (target->version != versions[k] || strcmp(target->model_name, model_name) != 0)
+                continue;
+            EndpointChange *change = arena_memdup(arena, entries[i].change, sizeof(*change));
+            change->outcome = DEPLOYMENT_PENDING; /* not one that was served well */
+            copy[i].change = change;
+            break;
+        }
+    }
+    return copy;
 }

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "arena/arena.h"
 #include "values.h"
 
 #include "modelbus/deployment/v1/events.pb-c.h"
@@ -26,6 +27,8 @@ typedef Modelbus__Deployment__V1__Endpoint Endpoint;
 typedef Modelbus__Deployment__V1__EndpointChange EndpointChange;
 typedef Modelbus__Deployment__V1__EndpointStatus EndpointStatus;
 typedef Modelbus__Deployment__V1__PodState PodState;
+typedef Modelbus__Deployment__V1__DriftPolicy DriftPolicy;
+typedef Modelbus__Deployment__V1__DriftAction DriftAction;
 
 #define ENDPOINT_STATUS(name) MODELBUS__DEPLOYMENT__V1__ENDPOINT_STATUS__ENDPOINT_STATUS_##name
 
@@ -39,6 +42,10 @@ typedef Modelbus__Deployment__V1__PodState PodState;
 #define DEPLOYMENT_FAILED "failed"
 #define DEPLOYMENT_PENDING "pending"
 
+#define DEPLOYMENT_COOL_DOWN_S 3600
+#define DEPLOYMENT_AVOID_S 86400
+#define DEPLOYMENT_POLICY_MAX_S (366u * 86400u)
+
 struct endpoint {
     const char *name;
     const char *model_name;
@@ -51,6 +58,7 @@ struct endpoint {
     bool deleted;
     const char *detail; /* for people; "" */
     int64_t created_at_ms, updated_at_ms;
+    DriftPolicy *policy; /* never NULL once read from the store */
 };
 
 /* ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$ */
@@ -101,3 +109,16 @@ struct history_entry {
  */
 const struct history_entry *deployment_rollback(const struct history_entry *entries, size_t count,
                                                 int64_t to_version, int64_t *before);
+
+/* on_drift is known, times are bounded; policy NULL: the default one. ERR_INVALID. */
+MUST_CHECK enum err_code deployment_check_policy(const DriftPolicy *policy, struct err *err);
+
+/* Whether an endpoint acts on drift of a version of its model that was served with a generation.
+ * acted_ms: when it last did, 0: never. NULL: it does; else why not, in arena. */
+const char *deployment_drift_objection(const struct endpoint *endpoint, const char *model_name,
+                                       int64_t version, int64_t acted_ms, int64_t now_ms,
+                                       struct arena *arena);
+/* A copy of the entries in which a rollback does not find the versions. */
+const struct history_entry *deployment_avoid(const struct history_entry *entries, size_t count,
+                                             const char *model_name, const int64_t *versions,
+                                             size_t version_count, struct arena *arena);

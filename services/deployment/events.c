@@ -132,7 +132,24 @@ on_pod_stopped(void *arg, const Modelbus__Serving__V1__PodStopped *event,
                             err);
 }
 
+/* ---- monitoring ---- */
+
+static enum err_code
+on_drift_detected(void *arg, const Modelbus__Monitoring__V1__DriftDetected *event,
+                  struct event_context *context, struct err *err)
+{
+    struct change change = change_of_event(arg, context);
+
+    if (deployment_check_name(event->endpoint, err) ||
+        value_check_model_name(event->model_name, err) ||
+        value_check_name("episode", event->episode, err) ||
+        value_check_text("report_id", event->report_id, VALUE_NAME_MAX, err))
+        return err->code;
+    return change_drift_detected(&change, event, err);
+}
+
 const struct event_subscription deployment_events[] = {
+    EVENT_ON(modelbus__monitoring__v1__drift_detected, on_drift_detected),
     EVENT_ON(modelbus__registry__v1__alias_moved, on_alias_moved),
     EVENT_ON(modelbus__registry__v1__model_registered, on_model_registered),
     EVENT_ON(modelbus__serving__v1__model_load_failed, on_model_load_failed),

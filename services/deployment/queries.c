@@ -25,6 +25,7 @@ describe(const struct change *change, const struct endpoint *endpoint, Endpoint 
     m->generation = endpoint->generation;
     m->target = endpoint->target;
     m->held = endpoint->held;
+    m->drift_policy = endpoint->policy;
     m->created_at_ms = endpoint->created_at_ms;
     m->updated_at_ms = endpoint->updated_at_ms;
     m->status = deployment_status(endpoint, m->pods, m->n_pods, &detail);
@@ -172,13 +173,49 @@ list_endpoint_history(void *arg, REQUEST(ListEndpointHistory) * request,
     return ERR_OK;
 }
 
+static enum err_code
+set_drift_policy(void *arg, REQUEST(SetDriftPolicy) * request, RESPONSE(SetDriftPolicy) * response,
+                 struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+
+    if (deployment_check_name(request->name, err) ||
+        deployment_check_policy(request->policy, err) ||
+        change_policy(&change, request->name, request->policy, err))
+        return err->code;
+    return get(&change, request->name, &response->endpoint, err);
+}
+
+static enum err_code
+list_drift_actions(void *arg, REQUEST(ListDriftActions) * request,
+                   RESPONSE(ListDriftActions) * response, struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+    const char *list = arena_printf(call->arena, "ListDriftActions %s", request->name);
+    int64_t limit, before = INT64_MAX, last = 0;
+    struct endpoint *endpoint;
+    bool more;
+
+    if (deployment_check_name(request->name, err) ||
+        page_read_number(call->arena, request->page, list, &before, &limit, err) ||
+        store_get_endpoint(&change.store, request->name, STORE_READ, &endpoint, err) ||
+        store_list_drift_actions(&change.store, request->name, before, limit, &response->actions,
+                                 &last, &response->n_actions, &more, err))
+        return err->code;
+    if (more)
+        response->next_page_token = page_next_number(call->arena, list, last);
+    return ERR_OK;
+}
+
 const struct rpc_method deployment_queries[] = {
     RPC_COMMAND("CreateEndpoint", create_endpoint, "deployment:write", 2000),
     RPC_COMMAND("DeleteEndpoint", delete_endpoint, "deployment:write", 2000),
     RPC_QUERY("GetEndpoint", get_endpoint, "deployment:read", 1000),
+    RPC_QUERY("ListDriftActions", list_drift_actions, "deployment:read", 2000),
     RPC_QUERY("ListEndpointHistory", list_endpoint_history, "deployment:read", 2000),
     RPC_QUERY("ListEndpoints", list_endpoints, "deployment:read", 2000),
     RPC_COMMAND("RollbackEndpoint", rollback_endpoint, "deployment:write", 2000),
+    RPC_COMMAND("SetDriftPolicy", set_drift_policy, "deployment:write", 2000),
     RPC_COMMAND("UpdateEndpoint", update_endpoint, "deployment:write", 2000),
     {.name = NULL},
 };

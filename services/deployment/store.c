@@ -125,7 +125,7 @@ store_find_version(const struct store *store, const char *model_name, int64_t ve
 
 #define ENDPOINT_COLUMNS                                                                           \
     "SELECT name, model_name, alias, fixed_version, generation, target, good, held, deleted,"      \
-    " detail, created_at_ms, updated_at_ms, workspace"
+    " detail, created_at_ms, updated_at_ms, workspace, drift_policy"
 
 static MUST_CHECK enum err_code
 read_endpoint(const struct store *store, const struct db_result *result, size_t row,
@@ -143,8 +143,10 @@ read_endpoint(const struct store *store, const struct db_result *result, size_t 
     e->detail = db_copy(result, row, 9, store->arena);
     e->created_at_ms = db_i64(result, row, 10);
     e->updated_at_ms = db_i64(result, row, 11);
+    e->policy = db_unpack(result, row, 13, &modelbus__deployment__v1__drift_policy__descriptor,
+                          store->arena, err);
     *found = e;
-    if (unpack(store, result, row, 5, &e->target, err) ||
+    if (!e->policy || unpack(store, result, row, 5, &e->target, err) ||
         unpack(store, result, row, 6, &e->good, err))
         return err->code;
     return ERR_OK;
@@ -259,7 +261,7 @@ store_list_endpoints(const struct store *store, const char *after, int64_t limit
                           db_int(DB_PAGE_BYTES)),
                 &result, err))
         return err->code;
-    return read_endpoints(store, result, db_page_rows(result, 13, limit, more), endpoints, count,
+    return read_endpoints(store, result, db_page_rows(result, 14, limit, more), endpoints, count,
                           err);
 }
 
@@ -444,4 +446,104 @@ store_forget_pods(const struct store *store, const char *endpoint, int64_t since
 
     return db_queue(store->db, &stmt,
                     DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_int(since_ms)), err);
+}
+
+/* ---- drift ---- */
+
+enum err_code
+store_set_policy(const struct store *store, const char *endpoint, const DriftPolicy *policy,
+                 struct err *err)
+{
+    static const struct db_stmt stmt = {
+        "UPDATE endpoint SET drift_policy = $3 WHERE workspace = $1 AND name = $2"};
+
+    return db_exec(store->db, &stmt,
+                   DB_PARAMS(db_text(store->workspace), db_text(endpoint),
+                             db_message(store->arena, (const ProtobufCMessage *)policy)),
+                   NULL, err);
+}
+
+enum err_code
+store_drift_past(const struct store *store, const char *endpoint, const char *episode,
+                 struct drift_past *past, struct err *err)
+{
+    static const struct db_stmt stmt = {
+        "SELECT coalesce(max(number), 0), coalesce(max(decided_at_ms) FILTER (WHERE acted), 0),"
+        " coalesce(bool_or(episode = $3), false)"
+        " FROM drift_action WHERE workspace = $1 AND endpoint = $2"};
+    CLEANUP(db_result_free) struct db_result *result = NULL;
+
+    if (db_exec(store->db, &stmt,
+                DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_text(episode)), &result,
+                err))
+        return err->code;
+    past->number = db_i64(result, 0, 0);
+    past->acted_ms = db_i64(result, 0, 1);
+    past->known = db_boolean(result, 0, 2);
+    return ERR_OK;
+}
+
+enum err_code
+store_drift_left(const struct store *store, const char *endpoint, const char *model_name,
+                 int64_t since_ms, int64_t **versions, size_t *count, struct err *err)
+{
+    static const struct db_stmt stmt = {
+        "SELECT DISTINCT version FROM drift_action WHERE workspace = $1 AND endpoint = $2"
+        " AND model_name = $3 AND acted AND decided_at_ms >= $4"};
+    CLEANUP(db_result_free) struct db_result *result = NULL;
+
+    if (db_exec(store->db, &stmt,
+                DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_text(model_name),
+                          db_int(since_ms)),
+                &result, err))
+        return err->code;
+    *count = db_rows(result);
+    *versions = arena_alloc(store->arena, (*count + 1) * sizeof(**versions));
+    for (size_t i = 0; i < *count; i++)
+        (*versions)[i] = db_i64(result, i, 0);
+    return ERR_OK;
+}
+
+enum err_code
+store_add_drift_action(const struct store *store, const char *endpoint, int64_t number,
+                       const DriftAction *action, struct err *err)
+{
+    static const struct db_stmt stmt = {
+        "INSERT INTO drift_action (workspace, endpoint, episode, number, decided_at_ms, acted,"
+        " model_name, version, action) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
+
+    return db_exec(store->db, &stmt,
+                   DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_text(action->episode),
+                             db_int(number), db_int(action->decided_at_ms),
+                             db_bool(action->to_version != 0), db_text(action->model_name),
+                             db_int(action->version), db_message(store->arena, &action->base)),
+                   NULL, err);
+}
+
+enum err_code
+store_list_drift_actions(const struct store *store, const char *endpoint, int64_t before,
+                         int64_t limit, DriftAction ***actions, int64_t *last, size_t *count,
+                         bool *more, struct err *err)
+{
+    static const struct db_stmt stmt = {
+        DB_PAGE_SELECT("SELECT action, number",
+                       "drift_action WHERE workspace = $1 AND endpoint = $2 AND number < $3", "a",
+                       "number DESC", "octet_length(action)", "$4", "$5")};
+    CLEANUP(db_result_free) struct db_result *result = NULL;
+
+    if (db_exec(store->db, &stmt,
+                DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_int(before),
+                          db_int(limit), db_int(DB_PAGE_BYTES)),
+                &result, err))
+        return err->code;
+    *count = db_page_rows(result, 2, limit, more);
+    *actions = arena_alloc(store->arena, (*count + 1) * sizeof(DriftAction *));
+    for (size_t i = 0; i < *count; i++) {
+        (*actions)[i] = db_unpack(result, i, 0, &modelbus__deployment__v1__drift_action__descriptor,
+                                  store->arena, err);
+        if (!(*actions)[i])
+            return err->code;
+        *last = db_i64(result, i, 1);
+    }
+    return ERR_OK;
 }

@@ -95,3 +95,29 @@ MUST_CHECK enum err_code store_list_pods(const struct store *store, const char *
 /* Forget pods not heard of since. Not waited for. */
 MUST_CHECK enum err_code store_forget_pods(const struct store *store, const char *endpoint,
                                            int64_t since_ms, struct err *err);
+
+/* ---- drift ---- */
+
+MUST_CHECK enum err_code store_set_policy(const struct store *store, const char *endpoint,
+                                          const DriftPolicy *policy, struct err *err);
+/* What an endpoint has decided about drift up to now. */
+struct drift_past {
+    int64_t number;   /* of the last decision; 0: there is none */
+    int64_t acted_ms; /* when it last did something; 0: never */
+    bool known;       /* the episode was decided */
+};
+MUST_CHECK enum err_code store_drift_past(const struct store *store, const char *endpoint,
+                                          const char *episode, struct drift_past *past,
+                                          struct err *err);
+/* Versions that were left because of drift since then. */
+MUST_CHECK enum err_code store_drift_left(const struct store *store, const char *endpoint,
+                                          const char *model_name, int64_t since_ms,
+                                          int64_t **versions, size_t *count, struct err *err);
+MUST_CHECK enum err_code store_add_drift_action(const struct store *store, const char *endpoint,
+                                                int64_t number, const DriftAction *action,
+                                                struct err *err);
+/* Newest first, those before the number; *last: the number of the last one. */
+MUST_CHECK enum err_code store_list_drift_actions(const struct store *store, const char *endpoint,
+                                                  int64_t before, int64_t limit,
+                                                  DriftAction ***actions, int64_t *last,
+                                                  size_t *count, bool *more, struct err *err);

@@ -28,6 +28,13 @@
 #define SOME_TEXT .pattern = TEXT, .max_length = VALUE_TEXT_MAX
 #define P "modelbus."
 
+/* services/monitoring/rules.h, which this service cannot include */
+#define RULES_WINDOW_MAX 10000000
+#define RULES_SECONDS_MAX 2592000
+#define RULES_MIN_COLUMNS_MAX 8192
+#define RULES_STREAK_MAX 1000
+#define RULES_COLUMNS_MAX 1000
+
 static const struct openapi_bound bounds[] = {
     {P "common.v1.PageRequest.page_size", .max = DB_PAGE_MAX, .not_negative = true},
     {P "common.v1.PageRequest.page_token", .format = "page-token"},
@@ -78,6 +85,26 @@ static const struct openapi_bound bounds[] = {
     {P "deployment.v1.*Request.alias", .pattern = ALIAS_OR_EMPTY},
     {P "deployment.v1.*Request.version", .not_negative = true},
     {P "deployment.v1.*Request.to_version", .not_negative = true},
+
+    {P "deployment.v1.DriftPolicy.on_drift", .pattern = "^(|none|rollback)$"},
+    {P "deployment.v1.DriftPolicy.*_s", .max = 31622400, .not_negative = true},
+
+    {P "monitoring.v1.*Request.endpoint", A_NAME},
+    {P "monitoring.v1.*Request.id", .pattern = UUID, .required = true},
+    {P "monitoring.v1.*Request.version", .not_negative = true},
+    {P "monitoring.v1.MonitorRules.window_rows", .max = RULES_WINDOW_MAX, .not_negative = true},
+    {P "monitoring.v1.MonitorRules.window_seconds", .max = RULES_SECONDS_MAX, .not_negative = true},
+    {P "monitoring.v1.MonitorRules.min_columns", .max = RULES_MIN_COLUMNS_MAX,
+     .not_negative = true},
+    {P "monitoring.v1.MonitorRules.*_after", .max = RULES_STREAK_MAX, .not_negative = true},
+    {P "monitoring.v1.MonitorRules.*_rows", .max = RULES_WINDOW_MAX, .not_negative = true},
+    {P "monitoring.v1.MonitorRules.columns", .max_items = RULES_COLUMNS_MAX},
+    {P "monitoring.v1.MonitorRules.profile", .pattern = "^(|native|evidently|scipy)$"},
+    {P "monitoring.v1.MonitorRules.correction", .pattern = "^(|holm|benjamini-hochberg|bh|none)$"},
+    {P "monitoring.v1.*.method",
+     .pattern = "^(|auto|ks|chi2|chi2_contingency|chisquare|z|psi|wasserstein|jensenshannon|"
+                "hellinger)$"},
+    {P "monitoring.v1.ColumnRule.column", A_NAME},
 
     {P "gateway.v1.CreateTokenRequest.subject", .pattern = LINE, .max_length = AUTH_SUBJECT_MAX,
      .required = true},

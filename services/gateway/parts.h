@@ -21,7 +21,7 @@ struct gateway_settings {
     char *artifact_url;
     char *auth;
     char *bind;
-    char *deployment_url, *experiment_url, *registry_url;
+    char *deployment_url, *experiment_url, *monitoring_url, *registry_url;
     int64_t max_body;
     int64_t threads;
     char *tls_cert, *tls_key;

@@ -7,6 +7,7 @@
 #include "modelbus/deployment/v1/queries.pb-c.h"
 #include "modelbus/experiment/v1/queries.pb-c.h"
 #include "modelbus/gateway/v1/queries.pb-c.h"
+#include "modelbus/monitoring/v1/queries.pb-c.h"
 #include "modelbus/registry/v1/queries.pb-c.h"
 
 #include <string.h>
@@ -30,6 +31,8 @@
 #define RW "registry:write"
 #define DR "deployment:read"
 #define DW "deployment:write"
+#define MR "monitoring:read"
+#define MW "monitoring:write"
 #define ETAG(e) .etag = e
 #define IF_MATCH(m) .match = m
 #define QUERY(q) .queries = q
@@ -112,6 +115,22 @@ const struct rest_route rest_routes[] = {
     ROUTE("GET",    V1 "endpoints/{name}/history", DEPLOYMENT, "ListEndpointHistory", DR,
           "What an endpoint was told to serve, newest first.", QUERY("page")),
 
+    ROUTE("PUT",    V1 "endpoints/{name}/drift-policy", DEPLOYMENT, "SetDriftPolicy", DW,
+          "Say what an endpoint does by itself when drift is detected.", ETAG("endpoint.generation")),
+    ROUTE("GET",    V1 "endpoints/{name}/drift-actions", DEPLOYMENT, "ListDriftActions", DR,
+          "What was done about each episode of drift, or why nothing, newest first.", QUERY("page")),
+
+    ROUTE("GET",    V1 "monitors", MONITORING, "ListMonitors", MR,
+          "How each endpoint is watched, and what was found last.", QUERY("page")),
+    ROUTE("GET",    V1 "monitors/{endpoint}", MONITORING, "GetMonitor", MR,
+          "How an endpoint is watched, the window that is being filled, the state.", .queries = NULL),
+    ROUTE("PUT",    V1 "monitors/{endpoint}", MONITORING, "UpdateMonitor", MW,
+          "Replace the rules by which an endpoint is watched; its window begins anew.", .queries = NULL),
+    ROUTE("GET",    V1 "monitors/{endpoint}/reports", MONITORING, "ListReports", MR,
+          "Windows of an endpoint that were judged, newest first.", QUERY("page version drifted")),
+    ROUTE("GET",    V1 "reports/{id}", MONITORING, "GetReport", MR,
+          "One window: the verdict on every column, and histograms to draw.", .queries = NULL),
+
     ROUTE("GET",    V1 "dead-letters", NONE, "ListDeadLetters", "bus:read",
           "Messages that a service could not handle; of one service or of all.", .bus = true, QUERY("page service include_replayed"), FAILS("404")),
     ROUTE("GET",    LETTER, NONE, "GetDeadLetter", "bus:read",
@@ -136,6 +155,7 @@ static const struct {
     [PEER_EXPERIMENT] = {"experiment", &modelbus__experiment__v1__experiments__descriptor},
     [PEER_REGISTRY] = {"registry", &modelbus__registry__v1__registry__descriptor},
     [PEER_DEPLOYMENT] = {"deployment", &modelbus__deployment__v1__deployment__descriptor},
+    [PEER_MONITORING] = {"monitoring", &modelbus__monitoring__v1__monitoring__descriptor},
     [PEER_GATEWAY] = {"gateway", &modelbus__gateway__v1__gateway__descriptor},
 };
 

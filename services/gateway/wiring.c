@@ -31,6 +31,8 @@ const struct config_key gateway_config[] = {
                "nng address of the service experiment"),
     CONFIG_INT(ROW, "MAX_BODY", max_body, "1048576", 1024, 4194304,
                "Largest JSON body that is taken, bytes"),
+    CONFIG_STR(ROW, "MONITORING_URL", monitoring_url, "tcp://127.0.0.1:7105",
+               "nng address of the service monitoring"),
     CONFIG_STR(ROW, "REGISTRY_URL", registry_url, "tcp://127.0.0.1:7102",
                "nng address of the service registry"),
     CONFIG_INT(ROW, "THREADS", threads, "2", 1, 64, "Threads that serve the REST interface"),
@@ -58,6 +60,7 @@ open_peers(struct gateway *gateway, struct err *err)
     const char *urls[PEER_COUNT] = {[PEER_EXPERIMENT] = s->experiment_url,
                                     [PEER_REGISTRY] = s->registry_url,
                                     [PEER_DEPLOYMENT] = s->deployment_url,
+                                    [PEER_MONITORING] = s->monitoring_url,
                                     [PEER_GATEWAY] = self};
 
     for (int i = 1; i < PEER_COUNT; i++) {

@@ -15,7 +15,7 @@
 
 #include "cache.h"
 #include "endpoints.h"
-#include "source.h"
+#include "artifact/source.h"
 
 #include "modelbus/deployment/v1/events.pb-c.h"
 

@@ -200,3 +200,61 @@ Test(binding, is_an_alias_or_a_version)
     cr_expect_eq(deployment_check_binding("", &alias, 0, &err), ERR_INVALID);
     cr_expect_eq(deployment_check_binding("iris", &alias, -1, &err), ERR_INVALID);
 }
+
+/* ---- drift ---- */
+
+Test(drift_policy, is_known_and_bounded)
+{
+    DriftPolicy policy = MODELBUS__DEPLOYMENT__V1__DRIFT_POLICY__INIT;
+
+    cr_expect_eq(deployment_check_policy(NULL, &err), ERR_OK);
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_OK);
+    policy.on_drift = "rollback";
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_OK);
+    policy.cool_down_s = DEPLOYMENT_POLICY_MAX_S + 1;
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_INVALID);
+    policy.cool_down_s = 0;
+    policy.on_drift = "panic";
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_INVALID);
+}
+
+Test(drift_policy, decides_when_to_act)
+{
+    CLEANUP(arena_free) struct arena *arena = arena_new(0, 0);
+    DriftPolicy policy = MODELBUS__DEPLOYMENT__V1__DRIFT_POLICY__INIT;
+    Target target = MODELBUS__DEPLOYMENT__V1__TARGET__INIT;
+    struct endpoint endpoint = {.model_name = "iris", .policy = &policy};
+
+#define OBJECTION(version, acted, now)                                                             \
+    deployment_drift_objection(&endpoint, "iris", version, acted, now, arena)
+    cr_expect(strstr(OBJECTION(2, 0, 1000), "do nothing"));
+    policy.on_drift = "rollback";
+    cr_expect(strstr(OBJECTION(2, 0, 1000), "no longer the target"));
+    target.model_name = "iris";
+    target.version = 2;
+    endpoint.target = &target;
+    cr_expect_null(OBJECTION(2, 0, 1000));
+    cr_expect(strstr(OBJECTION(1, 0, 1000), "no longer the target"));
+    cr_expect(strstr(OBJECTION(2, 1000, 1000), "3600 s"));
+    cr_expect_null(OBJECTION(2, 1000, 1000 + 3600 * 1000));
+    policy.cool_down_s = 10;
+    cr_expect(strstr(OBJECTION(2, 1000, 10999), "another 1 s"));
+    cr_expect_null(OBJECTION(2, 1000, 11000));
+}
+
+Test(drift_policy, avoids_what_was_left)
+{
+    CLEANUP(arena_free) struct arena *arena = arena_new(0, 0);
+    static const struct step steps[] = {SERVED(1), SERVED(2), SERVED(3)};
+    static const int64_t left[] = {2, 1};
+    size_t count = history(steps, 3);
+    int64_t from;
+
+    const struct history_entry *some = deployment_avoid(entries, count, "iris", left, 1, arena);
+    cr_expect_eq(deployment_rollback(some, count, 0, &from)->change->target->version, 1);
+    some = deployment_avoid(entries, count, "iris", left, 2, arena);
+    cr_expect_null(deployment_rollback(some, count, 0, &from));
+    some = deployment_avoid(entries, count, "rose", left, 2, arena);
+    cr_expect_eq(deployment_rollback(some, count, 0, &from)->change->target->version, 2);
+    cr_expect_str_eq(changes[1].outcome, DEPLOYMENT_SERVED, "the history itself stays");
+}

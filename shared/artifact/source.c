@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* source.c - fetch artifacts. */
-#include "source.h"
+#include "artifact/source.h"
 
 #include "artifact/artifact.h"
 #include "crypto/crypto.h"
