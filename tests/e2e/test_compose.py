@@ -206,7 +206,8 @@ def test_the_image_builds_and_its_programs_run(stack, capsys):
 
 def test_the_story(stack, capsys):
     said = stack.quickstart(V1)
-    for word in ["ModelTrained", "ModelRegistered", "AliasMoved", "ModelDeployed", "ModelLoaded", "ModelLoadFailed", "RolledBack"]:
+    for word in ["ModelTrained", "ModelRegistered", "AliasMoved", "ModelDeployed", "ModelLoaded", "ModelLoadFailed", "RolledBack",
+                 "DriftDetected", "DriftCleared"]:
         assert re.search(rf"ms  {word}", said), f"{word} is missing:\n{said}"
     served = re.search(r"requests  (\d+) served .*, (\d+) failed", said)
     assert served and int(served[1]) > 100 and int(served[2]) == 0, said
