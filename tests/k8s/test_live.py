@@ -118,10 +118,10 @@ def test_the_variables_have_values(prometheus):
         assert prometheus.get(f"label/{label}/values", **{"match[]": metric}), variable["name"]
 
 
-def test_rules_evaluate_and_the_failed_load_fires(prometheus):
+def test_rules_evaluate_and_what_the_story_earns_fires(prometheus):
     rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
     assert rules and all(rule["health"] == "ok" for rule in rules), rules
     firing = {alert["labels"]["alertname"]: alert for alert in prometheus.get("alerts")["alerts"] if alert["state"] == "firing"}
-    assert set(firing) == {"ModelbusModelLoadFailed"}
+    assert set(firing) == {"ModelbusModelLoadFailed", "ModelbusDrift"}
     summary = firing["ModelbusModelLoadFailed"]["annotations"]["summary"]
     assert summary == "inference could not load the new model of breast-cancer"
