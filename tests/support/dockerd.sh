@@ -7,6 +7,8 @@
 # Nothing is left on the machine's own network: the engine reaches the outside through slirp4netns.
 set -euo pipefail
 die() { echo "dockerd.sh: $*" >&2; exit 1; }
+# is PID NAME: a number from a file may belong to somebody else by now.
+is() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
 [ $# -ge 2 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2; }
 R=$(mkdir -p "$2"; cd "$2"; pwd)
 case $1 in
@@ -46,14 +48,14 @@ run) shift 2; exec nsenter -t "$(cat "$R/init")" --net -- "$@" ;;
 kill) exec nsenter -t "$(cat "$R/init")" --pid --mount -- kill -KILL "$3" ;;
 stop)
     holder=$(cat "$R/holder") init=$(cat "$R/init")
-    kill "$init" 2>/dev/null || true
+    if is "$init" dockerd; then kill "$init"; fi
     for _ in $(seq 400); do
-        kill -0 "$init" 2>/dev/null || break
+        is "$init" dockerd || break
         sleep 0.05
     done
-    kill -KILL "$holder" "$init" 2>/dev/null || true
-    [ ! -e "$R/network" ] || kill "$(cat "$R/network")" 2>/dev/null || true
-    while kill -0 "$holder" 2>/dev/null; do sleep 0.05; done
+    if is "$holder" unshare; then kill -KILL "$holder"; fi # takes along what is left
+    if [ -e "$R/network" ] && is "$(cat "$R/network")" slirp4netns; then kill "$(cat "$R/network")"; fi
+    while is "$holder" unshare || is "$init" dockerd; do sleep 0.05; done
     rm -f "$R"/{holder,init,network} ;;
 *) die "unknown command $1" ;;
 esac
