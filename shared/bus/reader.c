@@ -38,6 +38,7 @@ bus_reader_open(struct bus_reader **out, const struct bus_options *o, const char
 {
     CLEANUP(bus_reader_free) struct bus_reader *r = mem_zalloc(sizeof(*r));
     rd_kafka_conf_t *conf;
+    char text[256];
 
     r->client.role = "reader";
     r->report = group != NULL;
@@ -48,7 +49,10 @@ bus_reader_open(struct bus_reader **out, const struct bus_options *o, const char
     bus_conf_set(conf, "enable.auto.offset.store", "false");
     bus_conf_set(conf, "auto.offset.reset", "error");
     bus_conf_set(conf, "allow.auto.create.topics", "true");
-    bus_conf_set(conf, "queued.max.messages.kbytes", "8192");
+    /* A full queue stops fetching for a second, however soon it is empty again (until librdkafka 2.3;
+     * later ones can be told), so this is what can be read in a second. */
+    bus_conf_set(conf, "queued.max.messages.kbytes", "65536");
+    (void)rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10", text, sizeof(text));
     bus_conf_set(conf, "fetch.error.backoff.ms", "50");
     bus_conf_set_int(conf, "fetch.wait.max.ms", o->fetch_wait_ms);
     if (bus_client_start(&r->client, RD_KAFKA_CONSUMER, conf, o, err))

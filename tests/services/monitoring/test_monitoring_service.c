@@ -107,8 +107,7 @@ set_rules(void (*change)(MonitorRules *rules))
 static enum err_code
 deployed(void)
 {
-    Modelbus__Deployment__V1__ModelDeployed event =
-        MODELBUS__DEPLOYMENT__V1__MODEL_DEPLOYED__INIT;
+    Modelbus__Deployment__V1__ModelDeployed event = MODELBUS__DEPLOYMENT__V1__MODEL_DEPLOYED__INIT;
     Modelbus__Deployment__V1__Target target = MODELBUS__DEPLOYMENT__V1__TARGET__INIT;
 
     target.model_name = "iris";
