@@ -66,7 +66,7 @@ static void
 add_alert(AlertGroup *group, Alert *alert, bool firing, struct arena *arena)
 {
     for (size_t i = 0; i < group->n_alerts; i++)
-        if (strcmp(group->alerts[i]->id, alert->id) == 0)
+        if (strcmp(group->alerts[i]->fingerprint, alert->fingerprint) == 0)
             return;
     if (group->n_alerts == ALERT_GROUP_MAX) {
         group->truncated++;

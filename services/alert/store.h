@@ -80,7 +80,7 @@ struct target {
 
 /*
  * The alert joins the group's last notification of kind change that nobody has attempted, unless
- * that has it already, else a new one that is due at due_ms.
+ * that speaks of the same labels already, else a new one that is due at due_ms.
  */
 MUST_CHECK enum err_code store_notify(const struct store *store, const struct target *target,
                                       const char *alert_id, bool firing, int64_t now_ms,

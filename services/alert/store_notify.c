@@ -40,8 +40,12 @@ store_notify(const struct store *store, const struct target *t, const char *aler
         " ORDER BY seq DESC LIMIT 1 FOR UPDATE"};
     static const struct db_stmt join = {
         "INSERT INTO notification_alert (seq, workspace, alert_id, firing)"
-        " SELECT seq, $2, $3, $4 FROM notification WHERE seq = $1 AND attempts = 0 AND NOT done"
-        " ON CONFLICT DO NOTHING"};
+        " SELECT seq, $2, $3, $4 FROM notification n WHERE seq = $1 AND attempts = 0 AND NOT done"
+        " AND NOT EXISTS (SELECT FROM notification_alert e JOIN alert a ON a.workspace = "
+        "e.workspace"
+        " AND a.id = e.alert_id JOIN alert b ON b.workspace = a.workspace"
+        " AND b.fingerprint = a.fingerprint WHERE e.seq = n.seq AND b.workspace = $2 AND b.id = "
+        "$3)"};
     CLEANUP(db_result_free) struct db_result *last = NULL;
     CLEANUP(db_result_free) struct db_result *joined = NULL;
 
