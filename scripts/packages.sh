@@ -9,7 +9,7 @@ PACKAGES_build=(build-essential cmake ninja-build pkg-config
 PACKAGES_run=(postgresql)
 PACKAGES_demo=(python3 python3-xgboost python3-sklearn python3-protobuf python3-confluent-kafka)
 PACKAGES_package=(dpkg-dev file)
-PACKAGES_test=("${PACKAGES_package[@]}" debootstrap lintian systemd libcriterion-dev python3-pytest python3-venv python3-psutil kcat maven default-jre-headless procps iproute2 curl jq shellcheck wrk)
+PACKAGES_test=("${PACKAGES_package[@]}" debootstrap lintian systemd libcriterion-dev python3-pytest python3-venv python3-psutil python3-aiosmtpd prometheus-alertmanager kcat maven default-jre-headless procps iproute2 curl jq shellcheck wrk)
 PACKAGES_ci=(clang clang-format clang-tidy llvm lld)
 PACKAGES_bench=(nginx-light)
 

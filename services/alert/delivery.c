@@ -209,10 +209,13 @@ delivery_test(struct delivery *d, const AlertReceiver *receiver, const char *wor
               struct arena *arena, struct err *err)
 {
     AlertGroup *group = compose_test(workspace, d->options.clock(), arena);
+    struct send_options options = d->options.sender;
     char id[37];
 
+    if (options.timeout_ms > DELIVERY_TEST_MS)
+        options.timeout_ms = DELIVERY_TEST_MS;
     crypto_uuid7(id);
-    return send_group(&d->options.sender, receiver, id, group, d->options.clock(), err);
+    return send_group(&options, receiver, id, group, d->options.clock(), err);
 }
 
 /* ---- threads ---- */

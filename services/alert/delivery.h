@@ -23,6 +23,7 @@ struct layers;
 #define DELIVERY_LEASE_MS 30000
 #define DELIVERY_SWEEP_MS 15000
 #define DELIVERY_GIVE_UP_MS (INT64_C(3) * 24 * 3600 * 1000)
+#define DELIVERY_TEST_MS 4000       /* somebody waits */
 #define DELIVERY_INHIBITED_MS 60000 /* an inhibited alert is looked at again */
 
 struct delivery_options {

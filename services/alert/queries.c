@@ -287,6 +287,6 @@ const struct rpc_method alert_queries[] = {
     RPC_COMMAND("PutAlertRoute", put_route, WRITE, 2000),
     RPC_COMMAND("PutAlertRule", put_rule, WRITE, 2000),
     RPC_COMMAND("ResolveAlert", resolve_alert, WRITE, 2000),
-    RPC_QUERY("TestAlertReceiver", test_receiver, WRITE, 15000),
+    RPC_QUERY("TestAlertReceiver", test_receiver, WRITE, 5000),
     {.name = NULL},
 };

@@ -13,7 +13,15 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-enum peer { PEER_NONE, PEER_EXPERIMENT, PEER_REGISTRY, PEER_DEPLOYMENT, PEER_GATEWAY, PEER_COUNT };
+enum peer {
+    PEER_NONE,
+    PEER_EXPERIMENT,
+    PEER_REGISTRY,
+    PEER_DEPLOYMENT,
+    PEER_ALERT,
+    PEER_GATEWAY,
+    PEER_COUNT
+};
 
 struct rest_route {
     const char *verb, *path; /* NULL ends the table */

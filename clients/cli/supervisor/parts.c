@@ -19,13 +19,16 @@ const struct part_row part_rows[] = {
     {"experiment", "EXPERIMENT", SERVICE("experiment"), "experiment_admin_port", PHASE_SERVICE},
     {"registry", "REGISTRY", SERVICE("registry"), "registry_admin_port", PHASE_SERVICE},
     {"deployment", "DEPLOYMENT", SERVICE("deployment"), "deployment_admin_port", PHASE_SERVICE},
+    /* Development: receivers may be on this machine. Elsewhere the default refuses private addresses. */
+    {"alert", "ALERT", SERVICE("alert") "ALLOW_PRIVATE=on\n", "alert_admin_port", PHASE_SERVICE},
     {"gateway", "GATEWAY",
      SERVICE("gateway") "BIND=127.0.0.1:{gateway_port}\n"
                         "AUTH=none\n"
                         "ARTIFACT_URL=file://{dir}/artifacts\n"
                         "EXPERIMENT_URL={experiment_rpc}\n"
                         "REGISTRY_URL={registry_rpc}\n"
-                        "DEPLOYMENT_URL={deployment_rpc}\n",
+                        "DEPLOYMENT_URL={deployment_rpc}\n"
+                        "ALERT_URL={alert_rpc}\n",
      "gateway_port", PHASE_EDGE},
     {"inference", "INFERENCE",
      ON_BUS "BIND=127.0.0.1:{inference_port}\n"
