@@ -26,10 +26,10 @@
 
 #define ALERT_NAME "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 #define LABEL_NAME "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
-#define MATCHER "^ *[A-Za-z_][A-Za-z0-9_]{0,99} *(=(?!~)|!=|!?~)[^\\u0000-\\u001f\\u007f]{0,250}$"
+#define MATCHER "^ *[A-Za-z_][A-Za-z0-9_]{0,99} *(=(?!~)|!=|!?~)[^\\u0000-\\u001f\\u007f]{0,100}$"
 #define CONDITION                                                                                  \
     "^ *[a-z_][a-z0-9_]*(\\.[a-z_][a-z0-9_]*)* "                                                   \
-    "*((=(?!~)|!=|!?~)[^\\u0000-\\u001f\\u007f]{0,250}|[<>]=? "                                    \
+    "*((=(?!~)|!=|!?~)[^\\u0000-\\u001f\\u007f]{0,100}|[<>]=? "                                    \
     "*-?[0-9]{1,9})$"
 #define EVENT_NAME "^(modelbus\\.[a-z]+\\.v1\\.)?[A-Z][A-Za-z]{0,60}$"
 #define EVENT_NAME_OR_EMPTY "^((modelbus\\.[a-z]+\\.v1\\.)?[A-Z][A-Za-z]{0,60})?$"

@@ -20,8 +20,7 @@
 #include "buf/buf.h"
 #include "err/err.h"
 
-#include <sys/socket.h>
-
+struct sockaddr; /* sys/socket.h */
 struct http_server;
 struct http_request; /* lives from the handler's call until it is answered */
 
