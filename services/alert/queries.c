@@ -125,7 +125,7 @@ create_silence(void *arg, REQUEST(CreateSilence) * request, RESPONSE(CreateSilen
     silence->match = request->match;
     silence->n_match = request->n_match;
     silence->comment = request->comment;
-    silence->created_by = (char *)change.by;
+    silence->created_by = arena_strdup(call->arena, change.by);
     silence->created_at_ms = change.now_ms;
     silence->ends_at_ms = change.now_ms + request->duration_s * 1000;
     response->silence = silence;

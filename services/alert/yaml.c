@@ -285,8 +285,10 @@ parse(struct reader *r, const AlertConfig *base, struct arena *arena, AlertConfi
     json_t *value = NULL;
     enum err_code code = read_document(r, &value, err);
 
-    if (code)
+    if (code) {
+        json_decref(value);
         return code;
+    }
     if (!value)
         value = json_object();
     code =

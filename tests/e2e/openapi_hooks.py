@@ -59,7 +59,7 @@ def alert_receiver(body):
 def alert_route(body):
     """escalate_after_s and escalate_to go together."""
     if isinstance(body.get("escalate_to"), str) or body.get("escalate_to") is None:
-        if isinstance(body.get("escalate_after_s"), int) and 0 < body["escalate_after_s"] <= 31536000 or not body.get("escalate_after_s"):
+        if isinstance(body.get("escalate_after_s"), (int, float)) and 0 < body["escalate_after_s"] <= 31536000 or not body.get("escalate_after_s"):
             body.pop("escalate_to", None)
             body.pop("escalate_after_s", None)
         elif isinstance(body.get("escalate_after_s"), str) and re.fullmatch("0|[1-9][0-9]{0,6}", body["escalate_after_s"]):
