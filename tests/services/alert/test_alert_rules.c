@@ -395,6 +395,22 @@ Test(alert_rules, the_file_has_the_form_of_the_messages)
     cr_expect_eq(c->n_rules, 0);
 }
 
+Test(alert_rules, the_example_of_the_manual_is_right)
+{
+    FILE *file = fopen("docs/alerts.md", "r");
+    char *page = arena_zalloc(arena, 60000);
+    AlertConfig *c = NULL;
+
+    cr_assert(file && fread(page, 1, 59999, file) > 0);
+    fclose(file);
+    char *yaml = strstr(page, "```yaml\n");
+    cr_assert(yaml);
+    yaml += 8;
+    *strstr(yaml, "```") = '\0';
+    OK(parse(yaml, &c));
+    cr_expect(c->n_rules && c->n_receivers == 4 && c->n_routes == 2 && c->n_inhibitions == 1);
+}
+
 #define RULE "rules:\n  - name: R\n    event: DriftDetected\n"
 
 Test(alert_rules, faults_of_the_file_have_line_and_column)
