@@ -247,9 +247,15 @@ change_put(const struct change *change, enum entry_kind kind, const ProtobufCMes
     if (entry_check(kind, entry, err) || change_rulebook(change, &rulebook, &rows, err))
         return err->code;
     rulebook_entries(rows, kind, &count);
-    if (count >= RULEBOOK_ENTRIES_MAX)
+    if (count >= RULEBOOK_ENTRIES_MAX && !rulebook_find(rows, kind, entry_name(entry)))
         return err_set(err, ERR_PRECONDITION, "the workspace has %d %ss, which is the most",
                        RULEBOOK_ENTRIES_MAX, entry_types[kind].name);
+    if (protobuf_c_message_get_packed_size(&rows->base) +
+            protobuf_c_message_get_packed_size(entry) >
+        RULEBOOK_BYTES_MAX)
+        return err_set(err, ERR_PRECONDITION,
+                       "what the workspace has configured for alerts is larger than %d bytes",
+                       RULEBOOK_BYTES_MAX);
     if (kind == ENTRY_ROUTE &&
         route_check_receivers((const AlertRoute *)entry, rulebook, NULL, err))
         return err->code;
@@ -296,15 +302,12 @@ enum err_code
 change_delete(const struct change *change, enum entry_kind kind, const char *name, struct err *err)
 {
     AlertConfig *rulebook = NULL;
-    bool existed, other = false;
-    size_t count;
+    bool existed;
 
     if (store_delete_config(&change->store, kind, name, &existed, err) ||
         change_rulebook(change, &rulebook, NULL, err))
         return err->code;
-    ProtobufCMessage **left = rulebook_entries(rulebook, kind, &count);
-    for (size_t i = 0; i < count; i++)
-        other |= strcmp(entry_name(left[i]), name) == 0;
+    bool other = rulebook_find(rulebook, kind, name) != NULL;
     if (!existed && other)
         return err_set(err, ERR_PRECONDITION,
                        "%s '%s' is not one of the workspace's own: it is built in or from the "

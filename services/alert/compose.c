@@ -115,7 +115,8 @@ take_entries(const struct change *change, const struct notification *n, const st
     for (size_t i = 0; i < count; i++) {
         Alert *alert = entries[i].alert;
         int64_t until = entries[i].firing ? muted_until(mutes, alert) : 0;
-        if (entries[i].firing && !until) {
+        /* What was held back is told late, so only if it is still true. */
+        if (entries[i].firing && !until && (!n->held || fires(alert))) {
             add_alert(group, alert, true, change->store.arena);
         } else if (!entries[i].firing && entries[i].told) {
             add_alert(group, alert, false, change->store.arena);

@@ -83,8 +83,9 @@ settle(struct delivery *d, struct db_conn *db, struct attempt *a, const struct e
     int64_t now_ms = change.now_ms;
     bool firing = strcmp(payload_status(a->group), "firing") == 0, mine = false;
 
-    n->attempts++; /* as it is in the row now */
-    if (failure && now_ms - n->created_at_ms < DELIVERY_GIVE_UP_MS) {
+    if (n->attempts++ == 0) /* as it is in the row now */
+        n->attempted_at_ms = now_ms;
+    if (failure && a->receiver && now_ms - n->attempted_at_ms < DELIVERY_GIVE_UP_MS) {
         count_result(n->target.receiver, "failed");
         return store_retry(&change.store, n, now_ms + delivery_backoff_ms(n->attempts, chance()),
                            failure->message, err);
@@ -142,7 +143,7 @@ prepare(struct delivery *d, struct db_conn *db, struct attempt *a, bool *did, st
         return err->code;
     if (a->group) {
         a->notification = n;
-        if (store_attempt(&change.store, n, n->group ? NULL : a->group,
+        if (store_attempt(&change.store, n, n->group ? NULL : a->group, change.now_ms,
                           change.now_ms + DELIVERY_LEASE_MS + d->options.sender.timeout_ms, err))
             return err->code;
     }

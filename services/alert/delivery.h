@@ -6,7 +6,7 @@
  * and whose turn it is in its group, decides what is to be told (alerts that are silenced or inhibited are held
  * back), writes that down with the attempt, commits, and sends. From then on the notification stays
  * as it is: every attempt has the same content and the same id, by which receivers can tell a repeated one. It is
- * tried again with backoff until it is delivered or older than DELIVERY_GIVE_UP_MS. What a thread that died was
+ * tried again with backoff until it is delivered or DELIVERY_GIVE_UP_MS have passed since the first attempt. What a thread that died was
  * sending becomes due again after DELIVERY_LEASE_MS. Any number of threads and instances.
  *
  * Time is asked of a clock that a test may replace. Threads sleep until something is due or a commit wakes them;
@@ -36,7 +36,7 @@ struct delivery_options {
 struct delivery;
 /* Borrows the options' parts until delivery_free(). */
 struct delivery *delivery_new(const struct delivery_options *options);
-/* Join the threads (at most one attempt is awaited), free. False: it took longer than deadline_ms. */
+/* Join the threads (which end their attempts, see send_options.stopping), free. False: it took longer than deadline_ms. */
 bool delivery_free(struct delivery *delivery, int64_t deadline_ms);
 MUST_CHECK enum err_code delivery_start(struct delivery *delivery, unsigned threads,
                                         struct err *err);

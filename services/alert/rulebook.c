@@ -73,8 +73,8 @@ rulebook_add(AlertConfig *config, enum entry_kind kind, ProtobufCMessage *entry,
     (*list)[(*n)++] = entry;
 }
 
-static ProtobufCMessage *
-find(const AlertConfig *config, enum entry_kind kind, const char *name)
+ProtobufCMessage *
+rulebook_find(const AlertConfig *config, enum entry_kind kind, const char *name)
 {
     size_t count;
     ProtobufCMessage **list = rulebook_entries(config, kind, &count);
@@ -88,13 +88,13 @@ find(const AlertConfig *config, enum entry_kind kind, const char *name)
 const AlertReceiver *
 rulebook_receiver(const AlertConfig *config, const char *name)
 {
-    return (const AlertReceiver *)find(config, ENTRY_RECEIVER, name);
+    return (const AlertReceiver *)rulebook_find(config, ENTRY_RECEIVER, name);
 }
 
 const AlertRoute *
 rulebook_route(const AlertConfig *config, const char *name)
 {
-    return (const AlertRoute *)find(config, ENTRY_ROUTE, name);
+    return (const AlertRoute *)rulebook_find(config, ENTRY_ROUTE, name);
 }
 
 static int
@@ -118,7 +118,7 @@ rulebook_merge(const AlertConfig *const *layers, size_t count, struct arena *are
             size_t n;
             ProtobufCMessage **list = rulebook_entries(layers[i], (enum entry_kind)kind, &n);
             for (size_t k = 0; k < n; k++)
-                if (!find(merged, (enum entry_kind)kind, entry_name(list[k])))
+                if (!rulebook_find(merged, (enum entry_kind)kind, entry_name(list[k])))
                     rulebook_add(merged, (enum entry_kind)kind, list[k], arena);
         }
     }

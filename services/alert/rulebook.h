@@ -11,6 +11,7 @@
 #include "catalog.h"
 
 #define RULEBOOK_ENTRIES_MAX 500      /* of a kind, of a workspace */
+#define RULEBOOK_BYTES_MAX (1 << 20)  /* of a workspace: read for each event, listed in one reply */
 #define RULEBOOK_TEXT_MAX (256 << 10) /* bytes of YAML */
 
 enum entry_kind { ENTRY_RULE, ENTRY_RECEIVER, ENTRY_ROUTE, ENTRY_INHIBITION, ENTRY_KINDS };
@@ -52,6 +53,8 @@ MUST_CHECK enum err_code rulebook_parse(const char *text, size_t len, const Aler
 
 /* Layers, later ones first to be asked; layer NULL: none. Routes are in their order. In arena. */
 AlertConfig *rulebook_merge(const AlertConfig *const *layers, size_t count, struct arena *arena);
+/* NULL: there is none of that name. */
+ProtobufCMessage *rulebook_find(const AlertConfig *config, enum entry_kind kind, const char *name);
 const AlertReceiver *rulebook_receiver(const AlertConfig *config, const char *name); /* or NULL */
 const AlertRoute *rulebook_route(const AlertConfig *config, const char *name);       /* or NULL */
 

@@ -64,6 +64,7 @@ post(const struct send_options *sender, const AlertReceiver *receiver, const cha
         .max_response = ANSWER_MAX,
         .may_connect = may_connect,
         .may_connect_arg = (void *)(uintptr_t)sender,
+        .cancelled = sender->stopping,
     };
     struct http_client_response response;
 
@@ -117,6 +118,15 @@ on_read(char *out, size_t size, size_t count, void *arg)
     return n;
 }
 
+static int
+on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    const struct send_options *sender = arg;
+
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    return sender->stopping();
+}
+
 static enum err_code
 send_email(const struct send_options *sender, const AlertReceiver *receiver, const char *id,
            const AlertGroup *group, int64_t now_ms, struct err *err)
@@ -152,6 +162,11 @@ send_email(const struct send_options *sender, const AlertReceiver *receiver, con
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(curl, CURLOPT_READDATA, &upload);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    if (sender->stopping) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)(uintptr_t)sender);
+    }
     if (sender->smtp_user && *sender->smtp_user) {
         curl_easy_setopt(curl, CURLOPT_USERNAME, sender->smtp_user);
         curl_easy_setopt(curl, CURLOPT_PASSWORD,

@@ -14,6 +14,7 @@
 struct send_options {
     const struct address_list *allowed; /* beside public addresses; NULL: none */
     int64_t timeout_ms;
+    bool (*stopping)(void);   /* gives an attempt up; NULL: never */
     const char *external_url; /* of the gateway, for links; "" */
     const char *smtp_url, *smtp_from, *smtp_user, *smtp_password; /* smtp_url NULL: no e-mail */
 };

@@ -103,7 +103,9 @@ MUST_CHECK enum err_code store_list_notifications(const struct store *store, con
 /* ---- delivery, of all workspaces ---- */
 
 struct notification {
-    int64_t seq, created_at_ms, attempts;
+    int64_t seq, attempts;
+    int64_t attempted_at_ms; /* first; 0: never */
+    bool held;
     const char *id, *workspace, *kind;
     struct target target;
     AlertGroup *group; /* NULL: was never attempted */
@@ -137,7 +139,8 @@ MUST_CHECK enum err_code store_hold_entry(const struct store *store,
 /* The attempt begins: what is told stays as it is; until due_ms nobody else tries. group NULL: it has been written before. */
 MUST_CHECK enum err_code store_attempt(const struct store *store,
                                        const struct notification *notification,
-                                       const AlertGroup *group, int64_t due_ms, struct err *err);
+                                       const AlertGroup *group, int64_t now_ms, int64_t due_ms,
+                                       struct err *err);
 /* The attempt has failed. Nothing happens when somebody else has tried meanwhile. */
 MUST_CHECK enum err_code store_retry(const struct store *store,
                                      const struct notification *notification, int64_t due_ms,

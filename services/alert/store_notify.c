@@ -169,7 +169,8 @@ enum err_code
 store_claim(const struct store *store, int64_t now_ms, struct notification **found, struct err *err)
 {
     static const struct db_stmt stmt = {
-        "SELECT seq, id, workspace, receiver, route, group_key, kind, created_at_ms, attempts, body"
+        "SELECT seq, id, workspace, receiver, route, group_key, kind, attempted_at_ms, attempts, "
+        "body, held"
         " FROM notification n WHERE due_at_ms <= $1 AND " ITS_TURN
         " ORDER BY due_at_ms, seq LIMIT 1 FOR UPDATE OF n SKIP LOCKED"};
     CLEANUP(db_result_free) struct db_result *result = NULL;
@@ -187,8 +188,9 @@ store_claim(const struct store *store, int64_t now_ms, struct notification **fou
         (struct target){db_copy(result, 0, 3, store->arena), db_copy(result, 0, 4, store->arena),
                         db_copy(result, 0, 5, store->arena)};
     n->kind = db_copy(result, 0, 6, store->arena);
-    n->created_at_ms = db_i64(result, 0, 7);
+    n->attempted_at_ms = db_i64(result, 0, 7);
     n->attempts = db_i64(result, 0, 8);
+    n->held = db_boolean(result, 0, 10);
     if (n->attempts > 0) {
         n->group = db_unpack(result, 0, 9, &modelbus__alert__v1__alert_group__descriptor,
                              store->arena, err);
@@ -289,15 +291,17 @@ store_hold_entry(const struct store *store, const struct notification *n, const 
 
 enum err_code
 store_attempt(const struct store *store, const struct notification *n, const AlertGroup *group,
-              int64_t due_ms, struct err *err)
+              int64_t now_ms, int64_t due_ms, struct err *err)
 {
     static const struct db_stmt stmt = {
         "UPDATE notification SET attempts = attempts + 1, due_at_ms = $2, held = false,"
-        " body = coalesce($3, body) WHERE seq = $1"};
+        " body = coalesce($3, body),"
+        " attempted_at_ms = CASE attempts WHEN 0 THEN $4 ELSE attempted_at_ms END WHERE seq = $1"};
 
     return db_exec(store->db, &stmt,
                    DB_PARAMS(db_int(n->seq), db_int(due_ms),
-                             group ? db_message(store->arena, &group->base) : db_null()),
+                             group ? db_message(store->arena, &group->base) : db_null(),
+                             db_int(now_ms)),
                    NULL, err);
 }
 

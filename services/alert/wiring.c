@@ -64,6 +64,7 @@ alert_start(struct service *service, struct err *err)
         .layers = parts.state.layers,
         .sender = {.allowed = &parts.allowed,
                    .timeout_ms = s->delivery_timeout_ms,
+                   .stopping = life_stopping,
                    .external_url = s->external_url,
                    .smtp_url = s->smtp_url,
                    .smtp_from = s->smtp_from,

@@ -156,6 +156,18 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+static int
+on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    struct transfer *t = arg;
+
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    if (!t->request->cancelled())
+        return 0;
+    err_set(&t->err, ERR_CANCELLED, "%s: given up", t->request->url);
+    return 1;
+}
+
 static void
 guard_connections(struct transfer *t)
 {
@@ -194,6 +206,11 @@ set_options(struct transfer *t, struct curl_slist *headers)
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->verb);
     if (request->may_connect)
         guard_connections(t);
+    if (request->cancelled) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+    }
 }
 
 static enum err_code

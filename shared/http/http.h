@@ -119,6 +119,8 @@ struct http_client_request {
      * written: no connection is shared with other requests, and no proxy is used. NULL: any address. */
     bool (*may_connect)(void *arg, const struct sockaddr *address);
     void *may_connect_arg;
+    /* Asked about once a second; true gives up (ERR_CANCELLED). NULL: never. */
+    bool (*cancelled)(void);
 };
 struct http_client_response {
     int status;

@@ -57,6 +57,7 @@ CREATE TABLE notification (
     created_at_ms    bigint  NOT NULL,
     due_at_ms        bigint  NOT NULL,               -- while it is attempted: when to think it lost
     attempts         bigint  NOT NULL DEFAULT 0,
+    attempted_at_ms  bigint  NOT NULL DEFAULT 0,     -- first
     body             bytea   NOT NULL DEFAULT '',    -- modelbus.alert.v1.AlertGroup, from the first attempt on
     delivered_at_ms  bigint  NOT NULL DEFAULT 0,
     error            text    NOT NULL DEFAULT ''

@@ -225,6 +225,22 @@ Test(alert_delivery, who_was_not_told_that_it_fires_is_not_told_that_it_is_over)
     cr_expect_eq(fixture_number(&stage.f, &left), 0);
 }
 
+Test(alert_delivery, what_was_held_back_is_not_told_when_it_is_over)
+{
+    /* Resolved while the delivery was putting it aside, so that the change did not see it. */
+    static const struct db_stmt over = {
+        "UPDATE alert SET firing = false, resolved_at_ms = 1 RETURNING 1"};
+
+    stage_route("");
+    json_decref(stage_ask("CreateSilence", "{\"match\":[\"endpoint = a\"],\"duration_s\":600}"));
+    OK(stage_drift("a"));
+    stage_deliver();
+    fixture_number(&stage.f, &over);
+    stage.moved_ms = HOUR_MS;
+    stage_deliver();
+    cr_expect_eq(stage.heard_count, 0);
+}
+
 Test(alert_delivery, an_inhibited_alert_waits_for_its_source)
 {
     stage_route(",\"group_by\":[\"...\"]");
@@ -276,6 +292,9 @@ Test(alert_delivery, it_escalates_when_nobody_acknowledges)
 
 Test(alert_delivery, it_is_given_up_after_days_and_the_next_comes)
 {
+    static const struct db_stmt given_up = {
+        "SELECT count(*) FROM notification WHERE done AND error <> ''"};
+
     stage_route("");
     stage.status = 500;
     OK(stage_drift("a"));
@@ -287,11 +306,12 @@ Test(alert_delivery, it_is_given_up_after_days_and_the_next_comes)
     cr_expect_eq(stage.heard_count, 2, "an answer is still an answer");
     stage.status = 500;
     OK(stage_drift("b"));
+    stage.moved_ms += DELIVERY_GIVE_UP_MS + 1000; /* it waited, but was not tried */
+    stage_deliver();
+    cr_expect_eq(fixture_number(&stage.f, &given_up), 0);
     stage.moved_ms += DELIVERY_GIVE_UP_MS + 1000;
     stage_deliver();
     cr_expect_eq(stage.heard_count, 2);
-    static const struct db_stmt given_up = {
-        "SELECT count(*) FROM notification WHERE done AND error <> ''"};
     cr_expect_eq(fixture_number(&stage.f, &given_up), 1);
 }
 

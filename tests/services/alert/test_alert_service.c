@@ -197,6 +197,24 @@ Test(alert_service, wrong_rules_are_refused)
           stage_call("PutAlertRoute", "{\"name\":\"r\",\"receivers\":[\"nobody\"]}", NULL));
 }
 
+Test(alert_service, what_a_workspace_configures_is_bounded)
+{
+    CLEANUP(buf_done) struct buf text = {0};
+    enum err_code code = ERR_OK;
+
+    for (int rule = 0; rule < 30 && !code; rule++) {
+        buf_clear(&text);
+        buf_printf(&text, "{\"name\":\"r%d\",\"event\":\"DriftDetected\",\"annotations\":[", rule);
+        for (int i = 0; i < ALERT_LABELS_MAX; i++)
+            buf_printf(&text, "%s{\"key\":\"a%d\",\"value\":\"%01900d\"}", i ? "," : "", i, 0);
+        buf_str(&text, "]}");
+        code = stage_call("PutAlertRule", text.data, NULL);
+    }
+    FAILS(ERR_PRECONDITION, code);
+    cr_expect(strstr(stage.f.err.message, "larger than"), "%s", stage.f.err.message);
+    json_decref(stage_ask("ListAlertRules", "{}"));
+}
+
 Test(alert_service, a_receiver_that_a_route_needs_stays)
 {
     stage_route("");

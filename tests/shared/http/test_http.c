@@ -307,3 +307,20 @@ Test(http, a_kept_connection_is_not_used_for_a_request_with_a_guard, .fini = sto
     cr_assert_eq(http_fetch(&request, &response, &err), ERR_FORBIDDEN);
     expect("POST", "/echo", "on", 2, 200, "on"); /* others are not guarded */
 }
+
+static bool
+at_once(void)
+{
+    return true;
+}
+
+Test(http, a_request_that_is_cancelled_ends_before_its_time, .fini = stop)
+{
+    char url[128];
+    struct http_client_request request = {.verb = "GET", .url = url, .cancelled = at_once};
+    struct http_client_response response;
+    struct err err;
+
+    snprintf(url, sizeof(url), "%s/keep", base);
+    cr_assert_eq(http_fetch(&request, &response, &err), ERR_CANCELLED);
+}
