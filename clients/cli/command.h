@@ -93,7 +93,7 @@ void help_command(const struct command *command, FILE *out);
 /* The nearest of the words that begin a command, or of a command's options; NULL: none is near. */
 const char *nearest_word(const char *word, const char *(*each)(void *arg, size_t i), void *arg);
 
-extern const struct command alert_commands[], artifact_commands[], completion_commands[], deploy_commands[],
-    dlq_commands[], drift_commands[], endpoint_commands[], event_commands[], local_commands[],
-    model_commands[], predict_commands[], query_commands[], run_commands[], token_commands[],
-    version_commands[];
+extern const struct command alert_commands[], artifact_commands[], completion_commands[],
+    deploy_commands[], dlq_commands[], drift_commands[], endpoint_commands[], event_commands[],
+    local_commands[], model_commands[], predict_commands[], query_commands[], run_commands[],
+    token_commands[], version_commands[];

@@ -250,10 +250,11 @@ store_list_group(const struct store *store, const struct target *target, Alert *
                  size_t *count, struct err *err)
 {
     static const struct db_stmt stmt = {
-        "SELECT " ALERT_COLUMNS " FROM alert a WHERE workspace = $1 AND firing AND EXISTS"
-        " (SELECT FROM notification_alert f JOIN notification p USING (seq)"
-        " WHERE f.workspace = $1 AND f.alert_id = a.id AND f.firing AND p.receiver = $2"
-        " AND p.group_key = $3 AND p.attempts > 0) ORDER BY id"};
+        "WITH told AS MATERIALIZED (SELECT DISTINCT f.alert_id FROM notification p"
+        " JOIN notification_alert f USING (seq) WHERE p.workspace = $1 AND p.receiver = $2"
+        " AND p.group_key = $3 AND p.attempts > 0 AND f.firing) SELECT " ALERT_COLUMNS
+        " FROM told JOIN alert a ON a.workspace = $1 AND a.id = told.alert_id WHERE a.firing"
+        " ORDER BY a.id"};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,

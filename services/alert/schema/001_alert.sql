@@ -63,7 +63,8 @@ CREATE TABLE notification (
     error            text    NOT NULL DEFAULT ''
 );
 CREATE INDEX notification_due ON notification (due_at_ms) WHERE NOT done;
-CREATE INDEX notification_group ON notification (workspace, receiver, group_key, seq) WHERE NOT done;
+CREATE INDEX notification_group ON notification (workspace, receiver, group_key, seq);
+CREATE INDEX notification_turn ON notification (workspace, receiver, group_key, seq) WHERE NOT done;
 CREATE UNIQUE INDEX notification_repeat ON notification (workspace, receiver, group_key)
     WHERE kind = 'repeat' AND NOT done;
 CREATE INDEX notification_done ON notification (delivered_at_ms) WHERE done;
