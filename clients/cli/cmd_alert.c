@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define BODY_MAX (256u << 10)
+#define SILENCE_S 7200
 
 /* ---- formats ---- */
 
@@ -198,35 +199,14 @@ run_resolve(struct cli *cli, struct err *err)
 
 /* ---- silences ---- */
 
-/* "2h", "30m", "7d", "45s" */
-static enum err_code
-duration(const char *text, int64_t *seconds, struct err *err)
-{
-    static const struct {
-        char unit;
-        int64_t seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    long long n = 0;
-    char unit = 0, rest = 0;
-
-    *seconds = 0;
-    if (sscanf(text, "%9lld%c%c", &n, &unit, &rest) == 2 && n > 0)
-        for (size_t i = 0; i < ARRAY_LEN(units); i++)
-            if (units[i].unit == unit)
-                *seconds = n * units[i].seconds;
-    if (!*seconds)
-        return err_set(err, ERR_INVALID, "--for: '%s' is not like 2h, 30m or 7d", text);
-    return ERR_OK;
-}
-
 static enum err_code
 run_silence(struct cli *cli, struct err *err)
 {
-    const char *comment = cli_option(cli, "comment"), *length = cli_option(cli, "for");
+    const char *comment = cli_option(cli, "comment");
     json_t *answer = NULL, *match = json_array();
     int64_t seconds;
 
-    if (duration(length ? length : "2h", &seconds, err)) {
+    if (cli_duration(cli, "for", SILENCE_S, &seconds, err)) {
         json_decref(match);
         return err->code;
     }

@@ -77,6 +77,9 @@ const char *cli_option(const struct cli *cli, const char *name);
 /* The same as a number; fallback when not given. */
 MUST_CHECK enum err_code cli_number(const struct cli *cli, const char *name, int64_t min,
                                     int64_t max, int64_t fallback, int64_t *value, struct err *err);
+/* The same as a time, "90d", "12h", "30m", "45s", in seconds. */
+MUST_CHECK enum err_code cli_duration(const struct cli *cli, const char *name, int64_t fallback,
+                                      int64_t *seconds, struct err *err);
 /* A positional word as a number. */
 MUST_CHECK enum err_code cli_word_number(const struct cli *cli, size_t at, const char *what,
                                          int64_t *value, struct err *err);

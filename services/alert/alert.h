@@ -2,8 +2,8 @@
 /*
  * alert.h - labels, matchers, groups: the rules of alerts, on plain values.
  *
- * An alert is its labels: alertname, severity, workspace and those of its rule. Two events that give the
- * same labels are the same alert. Numbers that vary (scores, counts) are annotations.
+ * An alert is its labels: alertname, severity, workspace and those of its rule. Two events that
+ * give the same labels are the same alert. Numbers that vary (scores, counts) are annotations.
  *
  * A matcher is one text, the same in routes, silences, inhibitions and (on fields of events)
  * conditions of rules:
@@ -11,8 +11,9 @@
  *     endpoint ~ churn-*|x  pattern           endpoint !~ test-*    not that pattern
  *     drifted >= 3          numbers: < <= > >=, on fields of events only
  * A pattern is alternatives separated by | in which * stands for any text: matching takes time in
- * proportion to pattern times text, whatever a user writes, which regular expressions do not. A label
- * that is not there is the empty text. Blanks around the operator and at both ends do not count.
+ * proportion to pattern times text, whatever a user writes, which regular expressions do not. A
+ * label that is not there is the empty text. Blanks around the operator and at both ends do not
+ * count.
  *
  * Nothing here does I/O; any thread.
  */

@@ -223,12 +223,6 @@ change_resolve_by_hand(const struct change *change, const char *id, struct err *
 }
 
 enum err_code
-change_silence(const struct change *change, const Silence *silence, struct err *err)
-{
-    return store_add_silence(&change->store, silence, err);
-}
-
-enum err_code
 change_end_silence(const struct change *change, const char *id, struct err *err)
 {
     wake(change);

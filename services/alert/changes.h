@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * changes.h - changes of alerts with the events and the notifications that they cause, in one transaction.
+ * changes.h - changes of alerts with the events and the notifications that they cause, in one
+ * transaction.
  *
- * What handlers of events and of queries and the delivery do. All on change->store.db, whose transaction
- * the caller commits; the delivery is woken then. An alert's row is locked before anything is said of it.
+ * What handlers of events and of queries and the delivery do. All on change->store.db, whose
+ * transaction the caller commits; the delivery is woken then. An alert's row is locked before
+ * anything is said of it.
  */
 #pragma once
 
@@ -30,7 +32,8 @@ struct alert_settings {
     char *smtp_from, *smtp_password, *smtp_url, *smtp_user;
 };
 
-/* What counts in the change's workspace, and of it what the workspace has put (rows; may be NULL). */
+/* What counts in the change's workspace, and of it what the workspace has put (rows; may be
+ * NULL). */
 MUST_CHECK enum err_code change_rulebook(const struct change *change, AlertConfig **rulebook,
                                          AlertConfig **rows, struct err *err);
 /* What rules make of an event. */
@@ -46,15 +49,13 @@ MUST_CHECK enum err_code change_acknowledge(const struct change *change, const c
 /* ERR_PRECONDITION: it does not fire any more. */
 MUST_CHECK enum err_code change_resolve_by_hand(const struct change *change, const char *id,
                                                 struct err *err);
-MUST_CHECK enum err_code change_silence(const struct change *change, const Silence *silence,
-                                        struct err *err);
 MUST_CHECK enum err_code change_end_silence(const struct change *change, const char *id,
                                             struct err *err);
 /* Checks the entry. ERR_INVALID, ERR_PRECONDITION: names what is not there, or too many. */
 MUST_CHECK enum err_code change_put(const struct change *change, enum entry_kind kind,
                                     const ProtobufCMessage *entry, struct err *err);
-/* ERR_NOT_FOUND; ERR_PRECONDITION: it is not the workspace's own, or a route needs it. The alerts of
- * a rule that is gone are resolved. */
+/* ERR_NOT_FOUND; ERR_PRECONDITION: it is not the workspace's own, or a route needs it. The
+ * alerts of a rule that is gone are resolved. */
 MUST_CHECK enum err_code change_delete(const struct change *change, enum entry_kind kind,
                                        const char *name, struct err *err);
 

@@ -3,8 +3,8 @@
  * compose.c - what a notification that is due says.
  *
  * Of a change: the alerts that changed, and those of the group that fire and were told before. Of a
- * repetition: those of the group that fire. Alerts that are silenced or inhibited are held back; that an
- * alert is over is told to those who have heard that it fires.
+ * repetition: those of the group that fire. Alerts that are silenced or inhibited are held back;
+ * that an alert is over is told to those who have heard that it fires.
  */
 #include "compose.h"
 
@@ -170,7 +170,8 @@ compose_repeat(const struct change *change, const AlertRoute *route, const struc
                const struct mutes *mutes, AlertGroup *group, struct err *err)
 {
     const AlertReceiver *receiver = rulebook_receiver(mutes->rulebook, n->target.receiver);
-    /* An Alertmanager has to hear of an alert for as long as it fires, and has people of its own. */
+    /* An Alertmanager has to hear of an alert for as long as it fires, and has people of its
+     * own. */
     bool all = receiver && strcmp(receiver->type, "alertmanager") == 0;
     Alert **firing;
     size_t count;

@@ -5,8 +5,8 @@
 #include "changes.h"
 
 /*
- * In the transaction that has claimed n. *group NULL: nothing is to be told now; the notification was
- * dropped or put off. In arena.
+ * In the transaction that has claimed n. *group NULL: nothing is to be told now; the notification
+ * was dropped or put off. In arena.
  */
 MUST_CHECK enum err_code compose(const struct change *change, const AlertConfig *rulebook,
                                  const struct notification *n, AlertGroup **group, struct err *err);

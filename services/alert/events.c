@@ -2,6 +2,8 @@
 /* events.c - what the alert service hears: every event that a rule may name. */
 #include "changes.h"
 
+#include <stdlib.h>
+
 #define EVENTS_MAX 200
 
 struct event_subscription alert_events[EVENTS_MAX];
@@ -19,9 +21,13 @@ alert_subscribe(void)
 {
     size_t count = 0;
 
-    for (const struct event_type *t = event_types; t->descriptor && count < EVENTS_MAX - 1; t++)
-        if (event_can_alert(t))
-            alert_events[count++] =
-                (struct event_subscription){.type = t->descriptor, .handler = on_event};
+    for (const struct event_type *t = event_types; t->descriptor; t++) {
+        if (!event_can_alert(t))
+            continue;
+        if (count == EVENTS_MAX - 1)
+            abort(); /* the catalogue has outgrown the table */
+        alert_events[count++] =
+            (struct event_subscription){.type = t->descriptor, .handler = on_event};
+    }
     alert_events[count] = (struct event_subscription){.type = NULL};
 }

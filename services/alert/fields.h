@@ -3,9 +3,9 @@
  * fields.h - any field of any event by its name, through the messages' descriptors.
  *
  * A path is names separated by points: "endpoint", "target.version", "columns.column". Through a
- * repeated field it means all elements. A template is text with paths in braces: "{endpoint}: {drifted}
- * columns ({columns.column})"; several values are joined by ", ", at most FIELDS_VALUES_MAX; "{{" is a
- * brace. Bytes cannot be named. Nothing here does I/O; any thread.
+ * repeated field it means all elements. A template is text with paths in braces: "{endpoint}:
+ * {drifted} columns ({columns.column})"; several values are joined by ", ", at most
+ * FIELDS_VALUES_MAX; "{{" is a brace. Bytes cannot be named. Nothing here does I/O; any thread.
  */
 #pragma once
 
@@ -14,7 +14,8 @@
 #define FIELDS_VALUES_MAX 20
 #define FIELDS_DEPTH_MAX 8
 
-/* The last field of a path. *many (may be NULL): it goes through a repeated field. ERR_INVALID names the nearest. */
+/* The last field of a path. *many (may be NULL): it goes through a repeated field. ERR_INVALID
+ * names the nearest. */
 MUST_CHECK enum err_code field_find(const ProtobufCMessageDescriptor *type, const char *path,
                                     size_t len, const ProtobufCFieldDescriptor **field, bool *many,
                                     struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * payload.h - a group of alerts in the forms that receivers understand. Appended to out; any thread.
+ * payload.h - a group of alerts in the forms that receivers understand. Appended to out; any
+ * thread.
  */
 #pragma once
 

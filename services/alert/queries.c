@@ -129,7 +129,7 @@ create_silence(void *arg, REQUEST(CreateSilence) * request, RESPONSE(CreateSilen
     silence->created_at_ms = change.now_ms;
     silence->ends_at_ms = change.now_ms + request->duration_s * 1000;
     response->silence = silence;
-    return change_silence(&change, silence, err);
+    return store_add_silence(&change.store, silence, err);
 }
 
 static enum err_code

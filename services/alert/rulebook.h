@@ -2,8 +2,9 @@
 /*
  * rulebook.h - rules, receivers, routes and inhibitions: what is right, and which of them count.
  *
- * The same messages whether they are built in (defaults.yaml), from ALERT_RULES_FILE or put by somebody.
- * Entries of a later layer hide those of an earlier one that are of the same kind and name. Nothing here does I/O; any thread.
+ * The same messages whether they are built in (defaults.yaml), from ALERT_RULES_FILE or put by
+ * somebody. Entries of a later layer hide those of an earlier one that are of the same kind and
+ * name. Nothing here does I/O; any thread.
  */
 #pragma once
 
@@ -30,23 +31,24 @@ ProtobufCMessage **rulebook_entries(const AlertConfig *config, enum entry_kind k
 void rulebook_add(AlertConfig *config, enum entry_kind kind, ProtobufCMessage *entry,
                   struct arena *arena);
 
-/* What a rule may name: events of the catalogue, but not those of the topics where there are too many of them, and
- * not alerts themselves. */
+/* What a rule may name: events of the catalogue, but not those of the topics where there are too
+ * many of them, and not alerts themselves. */
 bool event_can_alert(const struct event_type *type);
 
 /* ERR_INVALID begins with the field: "labels[1]: …". Names of receivers are not looked up. */
 MUST_CHECK enum err_code entry_check(enum entry_kind kind, const ProtobufCMessage *entry,
                                      struct err *err);
-/* All entries; names once; routes name receivers that are there. base: where else receivers may be; NULL. */
+/* All entries; names once; routes name receivers that are there. base: where else receivers may
+ * be; NULL. */
 MUST_CHECK enum err_code rulebook_check(const AlertConfig *config, const AlertConfig *base,
                                         struct err *err);
 MUST_CHECK enum err_code route_check_receivers(const AlertRoute *route, const AlertConfig *config,
                                                const AlertConfig *base, struct err *err);
 
 /*
- * YAML in the form of AlertConfig, where labels and annotations are mappings. Checked by entry_check() and, with
- * base, by rulebook_check(). Errors begin with "line L, column C: ". In arena; ERR_INVALID,
- * ERR_TOO_LARGE. yaml.c
+ * YAML in the form of AlertConfig, where labels and annotations are mappings. Checked by
+ * entry_check() and, with base, by rulebook_check(). Errors begin with "line L, column C: ". In
+ * arena; ERR_INVALID, ERR_TOO_LARGE. yaml.c
  */
 MUST_CHECK enum err_code rulebook_parse(const char *text, size_t len, const AlertConfig *base,
                                         struct arena *arena, AlertConfig **config, struct err *err);

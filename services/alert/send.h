@@ -2,9 +2,9 @@
 /*
  * send.h - one attempt to tell a receiver.
  *
- * URLs are what users have written: only http and https, no redirects, no proxy, and the address that is
- * really connected to must be a public one (http/address.h) unless the operator allows it. The mail
- * server is the operator's own setting, so it may be anywhere.
+ * URLs are what users have written: only http and https, no redirects, no proxy, and the address
+ * that is really connected to must be a public one (http/address.h) unless the operator allows it.
+ * The mail server is the operator's own setting, so it may be anywhere.
  */
 #pragma once
 
@@ -19,8 +19,9 @@ struct send_options {
     const char *smtp_url, *smtp_from, *smtp_user, *smtp_password; /* smtp_url NULL: no e-mail */
 };
 
-/* Blocks, at most timeout_ms. id: of the notification. ERR_UNAVAILABLE: no answer, or one that is not 2xx;
- * ERR_FORBIDDEN: an address that is not allowed; ERR_PRECONDITION: no mail server is set. */
+/* Blocks, at most timeout_ms. id: of the notification. ERR_UNAVAILABLE: no answer, or one that
+ * is not 2xx; ERR_FORBIDDEN: an address that is not allowed; ERR_PRECONDITION: no mail server is
+ * set. */
 MUST_CHECK enum err_code send_group(const struct send_options *sender,
                                     const AlertReceiver *receiver, const char *id,
                                     const AlertGroup *group, int64_t now_ms, struct err *err);

@@ -4,9 +4,9 @@
  *
  * store.c (what is configured, alerts, silences) and store_notify.c (notifications) are the only
  * files of this service that contain SQL. Every call works on the caller's connection, and in its
- * transaction when it has one; every statement is bound to the workspace, but those of the delivery,
- * which serves all of them. What is filled lives in the arena. Nothing here logs. Errors are those of
- * db.h, and ERR_NOT_FOUND with a sentence where it says so.
+ * transaction when it has one; every statement is bound to the workspace, but those of the
+ * delivery, which serves all of them. What is filled lives in the arena. Nothing here logs. Errors
+ * are those of db.h, and ERR_NOT_FOUND with a sentence where it says so.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ MUST_CHECK enum err_code store_delete_config(const struct store *store, enum ent
 /* ---- alerts ---- */
 
 /*
- * Insert an alert that fires, or count an event of the one that has its fingerprint and fires already,
- * whose annotations are replaced. *fresh: it was inserted. Locks its row.
+ * Insert an alert that fires, or count an event of the one that has its fingerprint and fires
+ * already, whose annotations are replaced. *fresh: it was inserted. Locks its row.
  */
 MUST_CHECK enum err_code store_fire(const struct store *store, const Alert *alert,
                                     int64_t resolve_at_ms, bool *fresh, struct err *err);
@@ -88,7 +88,8 @@ MUST_CHECK enum err_code store_notify(const struct store *store, const struct ta
 MUST_CHECK enum err_code store_escalate(const struct store *store, const struct target *target,
                                         const char *alert_id, int64_t now_ms, int64_t due_ms,
                                         struct err *err);
-/* Who was told, or is about to be told, that the alert fires. What is held or waits to escalate is dropped. */
+/* Who was told, or is about to be told, that the alert fires. What is held or waits to escalate
+ * is dropped. */
 MUST_CHECK enum err_code store_told(const struct store *store, const char *alert_id,
                                     struct target **targets, size_t *count, struct err *err);
 /* Waiting escalations of an acknowledged alert. */
@@ -110,18 +111,19 @@ struct notification {
     struct target target;
     AlertGroup *group; /* NULL: was never attempted */
 };
-/* One that is due and whose turn it is in its group, locked; *found NULL: none. store->workspace is not used. */
+/* One that is due and whose turn it is in its group, locked; *found NULL: none. store->workspace
+ * is not used. */
 MUST_CHECK enum err_code store_claim(const struct store *store, int64_t now_ms,
                                      struct notification **found, struct err *err);
 /* When the next one is due, or an alert's time is over; INT64_MAX: never. */
 MUST_CHECK enum err_code store_next_due(const struct store *store, int64_t *due_ms,
                                         struct err *err);
 
+/* firing: what it says; told: an earlier notification to this receiver and group was attempted that
+ * says that it fires. */
 struct entry {
     Alert *alert;
-    bool firing;
-    bool
-        told; /* an earlier notification to this receiver and group was attempted that says it fires */
+    bool firing, told;
 };
 MUST_CHECK enum err_code store_list_entries(const struct store *store,
                                             const struct notification *notification,
@@ -136,7 +138,8 @@ MUST_CHECK enum err_code store_hold_entry(const struct store *store,
                                           const struct notification *notification,
                                           const char *alert_id, int64_t now_ms, int64_t due_ms,
                                           struct err *err);
-/* The attempt begins: what is told stays as it is; until due_ms nobody else tries. group NULL: it has been written before. */
+/* The attempt begins: what is told stays as it is; until due_ms nobody else tries. group NULL:
+ * it has been written before. */
 MUST_CHECK enum err_code store_attempt(const struct store *store,
                                        const struct notification *notification,
                                        const AlertGroup *group, int64_t now_ms, int64_t due_ms,
@@ -159,7 +162,8 @@ MUST_CHECK enum err_code store_set_repeat(const struct store *store, const struc
 /* Alerts, silences and notifications that ended before then; at most STORE_PRUNE_ROWS of each. */
 #define STORE_PRUNE_ROWS 2000
 MUST_CHECK enum err_code store_prune(const struct store *store, int64_t before_ms, struct err *err);
-/* Alerts that fire, notifications to deliver, and since when the oldest of those waits (0: none does). */
+/* Alerts that fire, notifications to deliver, and since when the oldest of those waits (0: none
+ * does). */
 MUST_CHECK enum err_code store_measure(const struct store *store, int64_t *firing, int64_t *waiting,
                                        int64_t *oldest_ms, struct err *err);
 

@@ -61,7 +61,6 @@ alert_start(struct service *service, struct err *err)
         return err->code;
     const struct delivery_options options = {
         .service = service,
-        .layers = parts.state.layers,
         .sender = {.allowed = &parts.allowed,
                    .timeout_ms = s->delivery_timeout_ms,
                    .stopping = life_stopping,

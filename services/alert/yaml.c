@@ -249,8 +249,8 @@ read_document(struct reader *r, json_t **value, struct err *err)
     return ERR_OK;
 }
 
-/* "rules[2]: labels[0]: …" begins with the path rules[2].labels[0]; the longest part of it that was noted
- * says where. */
+/* "rules[2]: labels[0]: …" begins with the path rules[2].labels[0]; the longest part of it that
+ * was noted says where. */
 static void
 locate(const struct reader *r, struct err *err)
 {

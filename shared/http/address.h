@@ -2,10 +2,11 @@
 /*
  * address.h - which addresses a request that somebody else has worded may go to.
  *
- * Against server-side request forgery: a service that calls URLs of users must not be led to its own
- * network. Only what is global unicast is public (IANA's special-purpose registries, RFC 6890); IPv4 within
- * IPv6 (mapped, NAT64, 6to4) counts as that IPv4 address. Decide on the address that is connected to
- * (http_client_request.may_connect), not on a name, which may mean another one a moment later. Any thread.
+ * Against server-side request forgery: a service that calls URLs of users must not be led to its
+ * own network. Only what is global unicast is public (IANA's special-purpose registries, RFC 6890);
+ * IPv4 within IPv6 (mapped, NAT64, 6to4) counts as that IPv4 address. Decide on the address that is
+ * connected to (http_client_request.may_connect), not on a name, which may mean another one a
+ * moment later. Any thread.
  */
 #pragma once
 

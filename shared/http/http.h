@@ -115,8 +115,9 @@ struct http_client_request {
     const char *download_file; /* writes a 2xx body here (beside and renamed) instead of memory */
     int64_t timeout_ms;        /* 0: 30000 */
     uint64_t max_response;     /* 0: 16 MiB */
-    /* Asked with each address before it is connected to; false refuses it (ERR_FORBIDDEN). For URLs that others have
-     * written: no connection is shared with other requests, and no proxy is used. NULL: any address. */
+    /* Asked with each address before it is connected to; false refuses it (ERR_FORBIDDEN). For URLs
+     * that others have written: no connection is shared with other requests, and no proxy is
+     * used. NULL: any address. */
     bool (*may_connect)(void *arg, const struct sockaddr *address);
     void *may_connect_arg;
     /* Asked about once a second; true gives up (ERR_CANCELLED). NULL: never. */

@@ -2,10 +2,13 @@
 """Alerts, from an event on the bus to those who are told: a webhook, Slack, a real mail server, a real Alertmanager."""
 
 import contextlib
+import email
+import email.policy
 import http.server
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -76,8 +79,7 @@ def mails():
             return "250 taken"
 
     controller = Controller(Handler(), hostname="127.0.0.1", port=0)
-    # aiosmtpd asks its own port with a connection, and port 0 says nothing.
-    import socket
+    # Its controller connects to the port that it was told, so that cannot be 0.
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         controller.port = probe.getsockname()[1]
@@ -175,7 +177,6 @@ def test_slack_and_mail(rest, say, receiver, mails):
     assert body["text"].startswith("[FIRING:1] DriftDetected") and body["blocks"][0]["type"] == "section"
     mail = wait_for(lambda: mails.got, 10, "the mail")[0]
     assert mail.mail_from == "modelbus@example.com" and mail.rcpt_tos == ["ann@example.com", "bob@example.com"]
-    import email.policy
     message = email.message_from_bytes(mail.content, policy=email.policy.default)
     assert message["Subject"].startswith("[FIRING:1] DriftDetected") and message["X-Modelbus-Notification"]
     assert "endpoint: told" in message.get_content() and "https://modelbus.example/api/v1/alerts/" in message.get_content()
@@ -188,7 +189,6 @@ def alertmanager(receiver, tmp_path):
 route: {{receiver: back, group_by: [endpoint], group_wait: 0s, group_interval: 1s}}
 receivers: [{{name: back, webhook_configs: [{{url: "{receiver.url}/back"}}]}}]
 """)
-    import socket
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

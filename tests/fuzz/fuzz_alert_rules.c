@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_alert_rules.c - the rules file: entries that are right, whose templates and conditions hold on any
- * event of their type, or an error that says where. */
+/* fuzz_alert_rules.c - the rules file: entries that are right, whose templates and conditions
+ * hold on any event of their type, or an error that says where. */
 #include "fields.h"
 #include "rulebook.h"
 

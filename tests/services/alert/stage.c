@@ -69,7 +69,6 @@ stage_open(void)
     OK(layers_open(&stage.state.layers, NULL, &stage.f.err));
     const struct delivery_options delivery = {
         .service = &stage.f.service,
-        .layers = stage.state.layers,
         .sender = {.allowed = &stage.allowed, .timeout_ms = 5000, .external_url = ""},
         .retention_ms = 3600 * 1000,
         .clock = moved_clock,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stage.h - the alert service's handlers on a real database, with an HTTP receiver and a clock that a test moves.
+ * stage.h - the alert service's handlers on a real database, with an HTTP receiver and a clock that
+ * a test moves.
  */
 #pragma once
 
@@ -46,7 +47,8 @@ void stage_close(void);
 
 /* Deliver all that is due now; how many steps did something. */
 size_t stage_deliver(void);
-/* Put a webhook at the receiver, and a route that sends every alert there. more: further JSON fields of the route. */
+/* Put a webhook at the receiver, and a route that sends every alert there. more: further JSON
+ * fields of the route. */
 void stage_route(const char *route_fields);
 /* A command with its request as JSON; the reply as JSON, of the arena. */
 enum err_code stage_call(const char *method, const char *request, json_t **reply);
