@@ -2,6 +2,7 @@
 /* catalog.c - the table of topics and events. */
 #include "catalog.h"
 
+#include "modelbus/alert/v1/events.pb-c.h"
 #include "modelbus/bus/v1/events.pb-c.h"
 #include "modelbus/deployment/v1/events.pb-c.h"
 #include "modelbus/experiment/v1/events.pb-c.h"
@@ -71,6 +72,9 @@ const struct event_type event_types[] = {
           "What an endpoint predicts on, or what it answers, has changed: an episode begins."),
     EVENT(monitoring, drift_cleared, "monitoring", "endpoint", "monitoring",
           "An episode of drift is over."),
+    EVENT(alert, alert_fired, "alert", "fingerprint", "alert",
+          "An alert fires that did not; who is told of it is decided by routes."),
+    EVENT(alert, alert_resolved, "alert", "fingerprint", "alert", "An alert fires no longer."),
     EVENT(bus, dead_letter, "dlq", "id", "every service",
           "An event that a consumer could not handle, with where it came from and why."),
     {0},

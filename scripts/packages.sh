@@ -12,7 +12,7 @@ PACKAGES_image=(librdkafka1 libpq5 libnng1 libprotobuf-c1 libjansson4 libyaml-0-
     ca-certificates curl)
 PACKAGES_demo=(python3 python3-xgboost python3-sklearn python3-protobuf python3-confluent-kafka)
 PACKAGES_package=(dpkg-dev file)
-PACKAGES_test=("${PACKAGES_package[@]}" debootstrap lintian systemd libcriterion-dev python3-pytest python3-yaml python3-venv python3-psutil kcat maven default-jre-headless procps iproute2 curl jq shellcheck wrk prometheus prometheus-alertmanager)
+PACKAGES_test=("${PACKAGES_package[@]}" debootstrap lintian systemd libcriterion-dev python3-pytest python3-yaml python3-venv python3-psutil python3-aiosmtpd kcat maven default-jre-headless procps iproute2 curl jq shellcheck wrk prometheus prometheus-alertmanager)
 # A Docker engine of their own for the tests with the label compose.
 PACKAGES_compose=(docker.io docker-compose debootstrap iptables slirp4netns maven default-jre-headless)
 # Debian 13 has Docker's client in a package of its own.

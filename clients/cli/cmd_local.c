@@ -361,7 +361,7 @@ const struct command local_commands[] = {
      .doc = "Print the parts' logs",
      .run = run_logs,
      .options = logs_options,
-     .complete =
-         "bus deployment experiment gateway inference monitoring postgres registry supervisor"},
+     .complete = "alert bus deployment experiment gateway inference monitoring postgres registry "
+                 "supervisor"},
     {.path = NULL},
 };

@@ -6,6 +6,7 @@
 #include "pbjson/pbjson.h"
 #include "rpc/rpc.h"
 
+#include "modelbus/alert/v1/queries.pb-c.h"
 #include "modelbus/bus/v1/queries.pb-c.h"
 #include "modelbus/deployment/v1/queries.pb-c.h"
 #include "modelbus/experiment/v1/queries.pb-c.h"
@@ -30,6 +31,7 @@ static const struct {
     {"registry", &modelbus__registry__v1__registry__descriptor},
     {"deployment", &modelbus__deployment__v1__deployment__descriptor},
     {"monitoring", &modelbus__monitoring__v1__monitoring__descriptor},
+    {"alert", &modelbus__alert__v1__alerts__descriptor},
     {"gateway", &modelbus__gateway__v1__gateway__descriptor},
 };
 

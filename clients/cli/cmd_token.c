@@ -31,29 +31,6 @@ split(const char *text)
     return list;
 }
 
-/* "90d", "12h", "30m", "45s". */
-static enum err_code
-lifetime(const char *text, int64_t *seconds, struct err *err)
-{
-    static const struct {
-        char unit;
-        int64_t seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    long long n = 0;
-    char unit = 0, rest = 0;
-
-    *seconds = 0;
-    if (!text)
-        return ERR_OK;
-    if (sscanf(text, "%9lld%c%c", &n, &unit, &rest) == 2 && n > 0)
-        for (size_t i = 0; i < ARRAY_LEN(units); i++)
-            if (units[i].unit == unit)
-                *seconds = n * units[i].seconds;
-    if (!*seconds)
-        return err_set(err, ERR_INVALID, "--expires: '%s' is not like 90d, 12h or 30m", text);
-    return ERR_OK;
-}
-
 static enum err_code
 run_create(struct cli *cli, struct err *err)
 {
@@ -61,7 +38,7 @@ run_create(struct cli *cli, struct err *err)
     json_t *answer = NULL;
     int64_t seconds;
 
-    if (lifetime(cli_option(cli, "expires"), &seconds, err))
+    if (cli_duration(cli, "expires", 0, &seconds, err))
         return err->code;
     json_t *body = json_pack("{ss so so sI}", "subject", cli_word(cli, 0), "roles",
                              split(roles ? roles : "viewer"), "scopes",

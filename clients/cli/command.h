@@ -77,6 +77,9 @@ const char *cli_option(const struct cli *cli, const char *name);
 /* The same as a number; fallback when not given. */
 MUST_CHECK enum err_code cli_number(const struct cli *cli, const char *name, int64_t min,
                                     int64_t max, int64_t fallback, int64_t *value, struct err *err);
+/* The same as a time, "90d", "12h", "30m", "45s", in seconds. */
+MUST_CHECK enum err_code cli_duration(const struct cli *cli, const char *name, int64_t fallback,
+                                      int64_t *seconds, struct err *err);
 /* A positional word as a number. */
 MUST_CHECK enum err_code cli_word_number(const struct cli *cli, size_t at, const char *what,
                                          int64_t *value, struct err *err);
@@ -93,7 +96,7 @@ void help_command(const struct command *command, FILE *out);
 /* The nearest of the words that begin a command, or of a command's options; NULL: none is near. */
 const char *nearest_word(const char *word, const char *(*each)(void *arg, size_t i), void *arg);
 
-extern const struct command artifact_commands[], completion_commands[], deploy_commands[],
-    dlq_commands[], drift_commands[], endpoint_commands[], event_commands[], local_commands[],
-    monitor_commands[], model_commands[], predict_commands[], query_commands[], run_commands[],
-    token_commands[], version_commands[];
+extern const struct command alert_commands[], artifact_commands[], completion_commands[],
+    deploy_commands[], dlq_commands[], drift_commands[], endpoint_commands[], event_commands[],
+    local_commands[], monitor_commands[], model_commands[], predict_commands[], query_commands[],
+    run_commands[], token_commands[], version_commands[];

@@ -292,6 +292,30 @@ cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, in
 }
 
 enum err_code
+cli_duration(const struct cli *cli, const char *name, int64_t fallback, int64_t *seconds,
+             struct err *err)
+{
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    const char *text = cli_option(cli, name);
+    long long n = 0;
+    char unit = 0, rest = 0;
+
+    *seconds = text ? 0 : fallback;
+    if (!text)
+        return ERR_OK;
+    if (sscanf(text, "%9lld%c%c", &n, &unit, &rest) == 2 && n > 0)
+        for (size_t i = 0; i < ARRAY_LEN(units); i++)
+            if (units[i].unit == unit)
+                *seconds = n * units[i].seconds;
+    if (!*seconds)
+        return err_set(err, ERR_INVALID, "--%s: '%s' is not like 90d, 12h or 30m", name, text);
+    return ERR_OK;
+}
+
+enum err_code
 cli_word_number(const struct cli *cli, size_t at, const char *what, int64_t *value, struct err *err)
 {
     return to_number(cli->words[at], what, 0, INT64_MAX, value, err);

@@ -5,6 +5,7 @@ happen did not, or when one prediction failed."""
 import argparse
 import collections
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -98,7 +99,7 @@ class Timeline:
 
 TIMELINE = Timeline()
 COLOURS = {"ModelLoadFailed": "31", "RolledBack": "33", "ModelLoaded": "32", "ModelDeployed": "36",
-           "DriftDetected": "31", "DriftCleared": "32"}
+           "DriftDetected": "31", "DriftCleared": "32", "AlertFired": "31", "AlertResolved": "32"}
 
 
 def describe(kind, data):
@@ -127,6 +128,10 @@ def describe(kind, data):
     if kind == "DriftCleared":
         return (f"endpoint {data['endpoint']}: window {data['window']['number']} is like the reference again, "
                 f"after {(int(data['cleared_at_ms']) - int(data['detected_at_ms'])) / 1000:.1f} s")
+    if kind in ("AlertFired", "AlertResolved"):
+        labels = ", ".join(f"{label['key']} {label['value']}" for label in data["labels"]
+                           if label["key"] not in ("alertname", "severity", "workspace"))
+        return f"{data['name']} ({data['severity']}): {labels}"
     if kind == "ModelLoadFailed":
         return f"pod {data['pod']} keeps version {data.get('serving_version', 0)}: {data.get('error_message', '')[:110]}"
     return ""
@@ -141,13 +146,13 @@ class Events:
     """Follows the bus through `modelbus event tail`; remembers all, prints what the story needs."""
 
     TOLD = {"ModelTrained", "ModelRegistered", "AliasMoved", "ModelDeployed", "ModelLoaded", "ModelLoadFailed",
-            "RolledBack", "DriftDetected", "DriftCleared"}
+            "RolledBack", "DriftDetected", "DriftCleared", "AlertFired", "AlertResolved"}
 
     def __init__(self):
         self.seen = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            [CLI, "event", "tail", "experiment", "registry", "deployment", "serving", "monitoring", "--json"],
+            [CLI, "event", "tail", "experiment", "registry", "deployment", "serving", "monitoring", "alert", "--json"],
             env=ENV, stdout=subprocess.PIPE, text=True)
         self.thread = threading.Thread(target=self.follow, daemon=True)
         self.thread.start()
@@ -246,6 +251,46 @@ class Clients:
             thread.join()
 
 
+class Webhook:
+    """A receiver of alerts, as a team would run one: it is told what fires and what is over."""
+
+    def __init__(self):
+        self.told = []
+        told = self.told
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                for alert in payload["alerts"]:
+                    told.append((alert["labels"]["alertname"], alert["status"]))
+                    TIMELINE.line("webhook", f"is told: {alert['labels']['alertname']} {alert['status']}: "
+                                             f"{alert['annotations'].get('summary', '')}")
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{self.server.server_address[1]}/alerts"
+        modelbus("alert", "put", "receiver", "quickstart", json.dumps({"type": "webhook", "url": url}))
+        modelbus("alert", "put", "route", "quickstart", json.dumps(
+            {"match": ["alertname = DriftDetected"], "receivers": ["quickstart"], "group_by": ["endpoint"]}))
+
+    def wait(self, status, timeout=60):
+        end = time.monotonic() + timeout
+        while ("DriftDetected", status) not in self.told:
+            if time.monotonic() > end:
+                sys.exit(f"waited {timeout} s for the webhook to be told that the alert is {status}; it was told {self.told}")
+            time.sleep(0.01)
+
+    def stop(self):
+        modelbus("alert", "delete", "route", "quickstart")
+        modelbus("alert", "delete", "receiver", "quickstart")
+        self.server.shutdown()
+
+
 def train(*options):
     script = ROOT / "docs/examples/train_breast_cancer.py"
     subprocess.run(["/usr/bin/python3", str(script), "--model", MODEL, *options],
@@ -275,6 +320,8 @@ def drift(events, clients, rows):
     since, _ = promote(events, fourth)
     events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=fourth)
     wait_for_state("ok")
+    # Containers do not reach this script; there the alert's events show that it fired and was resolved.
+    webhook = None if args.compose else Webhook()
 
     TIMELINE.line("instrument", "recalibrated: 4 of 30 features come out 30 % larger from here on")
     since, began = events.position(), time.monotonic()
@@ -282,14 +329,22 @@ def drift(events, clients, rows):
     events.wait("DriftDetected", since, endpoint=ENDPOINT)
     detected = time.monotonic() - began
     to = events.wait("RolledBack", since, endpoint=ENDPOINT)["to"]["version"]
-    load = events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=to)
+    events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=to)
     rolled_back = time.monotonic() - began
+    events.wait("AlertFired", since, name="DriftDetected")
+    if webhook:
+        webhook.wait("firing")
 
     TIMELINE.line("instrument", "as before")
     began = time.monotonic()
     clients.rows = rows
     events.wait("DriftCleared", since, endpoint=ENDPOINT)
-    return fourth, load, (detected, rolled_back, time.monotonic() - began)
+    cleared = time.monotonic() - began
+    events.wait("AlertResolved", since, name="DriftDetected")
+    if webhook:
+        webhook.wait("resolved")
+        webhook.stop()
+    return fourth, (detected, rolled_back, cleared)
 
 
 def wait_for_state(state, timeout=60):
@@ -391,8 +446,7 @@ def main():
         while time.monotonic() < end:  # let the clients see the first model again
             time.sleep(0.05)
 
-        fourth, load, times = drift(events, clients, rows)
-        swaps.append((f"rollback from {fourth} because of drift", times[1] - times[0], load))
+        fourth, times = drift(events, clients, rows)
     finally:
         if clients:
             clients.stop()

@@ -24,6 +24,27 @@
 #define SCOPE "^[a-z][a-z-]*:[a-z]+$"
 #define ROLE "^(viewer|editor|approver|admin)$"
 
+#define ALERT_NAME "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
+#define LABEL_NAME "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
+#define MATCHER "^ *[A-Za-z_][A-Za-z0-9_]{0,99} *(=(?!~)|!=|!?~)[^\\u0000-\\u001f\\u007f]{0,100}$"
+#define CONDITION                                                                                  \
+    "^ *[a-z_][a-z0-9_]*(\\.[a-z_][a-z0-9_]*)* "                                                   \
+    "*((=(?!~)|!=|!?~)[^\\u0000-\\u001f\\u007f]{0,100}|[<>]=? "                                    \
+    "*-?[0-9]{1,9})$"
+#define EVENT_NAME "^(modelbus\\.[a-z]+\\.v1\\.)?[A-Z][A-Za-z]{0,60}$"
+#define EVENT_NAME_OR_EMPTY "^((modelbus\\.[a-z]+\\.v1\\.)?[A-Z][A-Za-z]{0,60})?$"
+#define SEVERITY "^(critical|warning|info)?$"
+#define TEMPLATE                                                                                   \
+    "^([^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f{}]|\\{[a-z_][a-z0-9_.]*\\})*$"
+#define RECEIVER_TYPE "^(webhook|alertmanager|slack|email|log)$"
+#define HTTP_URL "^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$"
+#define MAIL_ADDRESS "^[A-Za-z0-9._+-]{1,60}@[A-Za-z0-9-]{1,60}(\\.[A-Za-z0-9-]{1,60})*$"
+#define SECONDS .not_negative = true, .max = ALERT_SECONDS_MAX
+/* As services/alert/alert.h has them, which a service does not see of another. */
+#define ALERT_SECONDS_MAX 31536000
+#define ALERT_LISTED_MAX 20
+#define ALERT_LABELS_MAX 30
+
 #define A_NAME .pattern = LINE, .max_length = VALUE_NAME_MAX, .required = true
 #define SOME_TEXT .pattern = TEXT, .max_length = VALUE_TEXT_MAX
 #define P "modelbus."
@@ -105,6 +126,40 @@ static const struct openapi_bound bounds[] = {
      .pattern = "^(|auto|ks|chi2|chi2_contingency|chisquare|z|psi|wasserstein|jensenshannon|"
                 "hellinger)$"},
     {P "monitoring.v1.ColumnRule.column", A_NAME},
+
+    {P "alert.v1.*Alert*Request.id", .pattern = UUID, .required = true},
+    {P "alert.v1.*SilenceRequest.id", .pattern = UUID, .required = true},
+    {P "alert.v1.*Request.comment", SOME_TEXT},
+    {P "alert.v1.CreateSilenceRequest.match", .pattern = MATCHER, .max_items = ALERT_LISTED_MAX,
+     .required = true},
+    {P "alert.v1.CreateSilenceRequest.duration_s", .positive = true, .max = ALERT_SECONDS_MAX,
+     .required = true},
+    {P "alert.v1.*Request.name", .pattern = ALERT_NAME, .required = true},
+    {P "alert.v1.*Request.event", .pattern = EVENT_NAME, .required = true},
+    {P "alert.v1.*Request.when", .pattern = CONDITION, .max_items = ALERT_LISTED_MAX},
+    {P "alert.v1.*Request.severity", .pattern = SEVERITY},
+    {P "alert.v1.*Request.labels", .max_items = ALERT_LABELS_MAX},
+    {P "alert.v1.*Request.annotations", .max_items = ALERT_LABELS_MAX},
+    {P "alert.v1.Label.key", .pattern = LABEL_NAME, .required = true},
+    {P "alert.v1.Label.value", .pattern = TEMPLATE, .max_length = 2000},
+    {P "alert.v1.*Request.resolve_on", .pattern = EVENT_NAME_OR_EMPTY},
+    {P "alert.v1.*Request.resolve_when", .pattern = CONDITION, .max_items = ALERT_LISTED_MAX},
+    {P "alert.v1.*Request.*_s", SECONDS},
+    {P "alert.v1.*Request.type", .pattern = RECEIVER_TYPE, .required = true},
+    {P "alert.v1.*Request.url", .pattern = HTTP_URL, .max_length = 2000},
+    {P "alert.v1.*Request.to", .pattern = MAIL_ADDRESS, .max_length = 254,
+     .max_items = ALERT_LISTED_MAX},
+    {P "alert.v1.*Request.authorization", .pattern = LINE_OR_EMPTY, .max_length = 4000},
+    {P "alert.v1.*Request.position", .not_negative = true, .max = 1000000},
+    {P "alert.v1.*Request.match", .pattern = MATCHER, .max_items = ALERT_LISTED_MAX},
+    {P "alert.v1.*Request.receivers", .pattern = ALERT_NAME, .max_items = 10, .required = true},
+    {P "alert.v1.*Request.group_by", .pattern = LABEL_NAME, .max_items = ALERT_LABELS_MAX},
+    {P "alert.v1.*Request.escalate_to", .pattern = "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?$"},
+    {P "alert.v1.*Request.source", .pattern = MATCHER, .max_items = ALERT_LISTED_MAX,
+     .required = true},
+    {P "alert.v1.*Request.target", .pattern = MATCHER, .max_items = ALERT_LISTED_MAX,
+     .required = true},
+    {P "alert.v1.*Request.equal", .pattern = LABEL_NAME, .max_items = ALERT_LABELS_MAX},
 
     {P "gateway.v1.CreateTokenRequest.subject", .pattern = LINE, .max_length = AUTH_SUBJECT_MAX,
      .required = true},

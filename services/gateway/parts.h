@@ -17,6 +17,7 @@
 
 struct gateway_settings {
     char *admin_token;
+    char *alert_url;
     int64_t artifact_max_bytes;
     char *artifact_url;
     char *auth;

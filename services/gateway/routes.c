@@ -4,6 +4,7 @@
 
 #include "parts.h"
 
+#include "modelbus/alert/v1/queries.pb-c.h"
 #include "modelbus/deployment/v1/queries.pb-c.h"
 #include "modelbus/experiment/v1/queries.pb-c.h"
 #include "modelbus/gateway/v1/queries.pb-c.h"
@@ -33,6 +34,8 @@
 #define DW "deployment:write"
 #define MR "monitoring:read"
 #define MW "monitoring:write"
+#define AR "alert:read"
+#define AW "alert:write"
 #define ETAG(e) .etag = e
 #define IF_MATCH(m) .match = m
 #define QUERY(q) .queries = q
@@ -131,6 +134,47 @@ const struct rest_route rest_routes[] = {
     ROUTE("GET",    V1 "reports/{id}", MONITORING, "GetReport", MR,
           "One window: the verdict on every column, and histograms to draw.", .queries = NULL),
 
+    ROUTE("GET",    V1 "alerts", ALERT, "ListAlerts", AR,
+          "Alerts that fire, newest first; with include_resolved those that are over too.", QUERY("page include_resolved")),
+    ROUTE("GET",    V1 "alerts/{id}", ALERT, "GetAlert", AR,
+          "One alert, and who was told of it.", .queries = NULL),
+    ROUTE("POST",   V1 "alerts/{id}/acknowledge", ALERT, "AcknowledgeAlert", AW,
+          "Say that somebody looks at an alert: it is neither repeated nor escalated.", FAILS("412")),
+    ROUTE("POST",   V1 "alerts/{id}/resolve", ALERT, "ResolveAlert", AW,
+          "Resolve an alert by hand.", FAILS("412")),
+    ROUTE("GET",    V1 "silences", ALERT, "ListSilences", AR,
+          "Silences that have not ended, newest first; with include_expired all.", QUERY("page include_expired")),
+    ROUTE("POST",   V1 "silences", ALERT, "CreateSilence", AW,
+          "Tell nobody of alerts that match, for a time.", CREATED),
+    ROUTE("DELETE", V1 "silences/{id}", ALERT, "DeleteSilence", AW,
+          "End a silence.", .queries = NULL),
+    ROUTE("GET",    V1 "alert-rules", ALERT, "ListAlertRules", AR,
+          "Rules that make alerts of events: built in, of the rules file, and the workspace's own.", .queries = NULL),
+    ROUTE("PUT",    V1 "alert-rules/{name}", ALERT, "PutAlertRule", AW,
+          "Put a rule; it hides one of the same name from the file or built in.", FAILS("412")),
+    ROUTE("DELETE", V1 "alert-rules/{name}", ALERT, "DeleteAlertRule", AW,
+          "Delete a rule of the workspace; its alerts are resolved.", FAILS("412")),
+    ROUTE("GET",    V1 "alert-receivers", ALERT, "ListAlertReceivers", AR,
+          "Who can be told of alerts.", .queries = NULL),
+    ROUTE("PUT",    V1 "alert-receivers/{name}", ALERT, "PutAlertReceiver", AW,
+          "Put a receiver: a webhook, an Alertmanager, Slack, e-mail addresses, the log.", FAILS("412")),
+    ROUTE("DELETE", V1 "alert-receivers/{name}", ALERT, "DeleteAlertReceiver", AW,
+          "Delete a receiver that no route needs.", FAILS("412")),
+    ROUTE("POST",   V1 "alert-receivers/{name}/test", ALERT, "TestAlertReceiver", AW,
+          "Send a receiver a test message at once, and say what came of it.", .queries = NULL),
+    ROUTE("GET",    V1 "alert-routes", ALERT, "ListAlertRoutes", AR,
+          "Which receivers are told of which alerts, in the order in which they are asked.", .queries = NULL),
+    ROUTE("PUT",    V1 "alert-routes/{name}", ALERT, "PutAlertRoute", AW,
+          "Put a route.", FAILS("412")),
+    ROUTE("DELETE", V1 "alert-routes/{name}", ALERT, "DeleteAlertRoute", AW,
+          "Delete a route.", FAILS("412")),
+    ROUTE("GET",    V1 "alert-inhibitions", ALERT, "ListAlertInhibitions", AR,
+          "Which alerts keep which others from being told of.", .queries = NULL),
+    ROUTE("PUT",    V1 "alert-inhibitions/{name}", ALERT, "PutAlertInhibition", AW,
+          "Put an inhibition.", FAILS("412")),
+    ROUTE("DELETE", V1 "alert-inhibitions/{name}", ALERT, "DeleteAlertInhibition", AW,
+          "Delete an inhibition.", FAILS("412")),
+
     ROUTE("GET",    V1 "dead-letters", NONE, "ListDeadLetters", "bus:read",
           "Messages that a service could not handle; of one service or of all.", .bus = true, QUERY("page service include_replayed"), FAILS("404")),
     ROUTE("GET",    LETTER, NONE, "GetDeadLetter", "bus:read",
@@ -156,6 +200,7 @@ static const struct {
     [PEER_REGISTRY] = {"registry", &modelbus__registry__v1__registry__descriptor},
     [PEER_DEPLOYMENT] = {"deployment", &modelbus__deployment__v1__deployment__descriptor},
     [PEER_MONITORING] = {"monitoring", &modelbus__monitoring__v1__monitoring__descriptor},
+    [PEER_ALERT] = {"alert", &modelbus__alert__v1__alerts__descriptor},
     [PEER_GATEWAY] = {"gateway", &modelbus__gateway__v1__gateway__descriptor},
 };
 

@@ -19,6 +19,7 @@ enum peer {
     PEER_REGISTRY,
     PEER_DEPLOYMENT,
     PEER_MONITORING,
+    PEER_ALERT,
     PEER_GATEWAY,
     PEER_COUNT
 };

@@ -18,6 +18,8 @@ struct gateway_settings gateway_settings;
 const struct config_key gateway_config[] = {
     CONFIG_SECRET(ROW, "ADMIN_TOKEN", admin_token,
                   "A token with all powers, to create the first ones with"),
+    CONFIG_STR(ROW, "ALERT_URL", alert_url, "tcp://127.0.0.1:7106",
+               "nng address of the service alert"),
     CONFIG_INT(ROW, "ARTIFACT_MAX_BYTES", artifact_max_bytes, "4294967296", 1, 1099511627776,
                "Largest artifact that is taken"),
     CONFIG_STR(ROW, "ARTIFACT_URL", artifact_url, NULL,
@@ -57,11 +59,10 @@ open_peers(struct gateway *gateway, struct err *err)
     const struct gateway_settings *s = gateway->settings;
     const char *key = gateway->service->settings.rpc_key;
     CLEANUP(mem_free) char *self = own_url(gateway->service->settings.rpc_url);
-    const char *urls[PEER_COUNT] = {[PEER_EXPERIMENT] = s->experiment_url,
-                                    [PEER_REGISTRY] = s->registry_url,
-                                    [PEER_DEPLOYMENT] = s->deployment_url,
-                                    [PEER_MONITORING] = s->monitoring_url,
-                                    [PEER_GATEWAY] = self};
+    const char *urls[PEER_COUNT] = {
+        [PEER_EXPERIMENT] = s->experiment_url, [PEER_REGISTRY] = s->registry_url,
+        [PEER_DEPLOYMENT] = s->deployment_url, [PEER_MONITORING] = s->monitoring_url,
+        [PEER_ALERT] = s->alert_url,           [PEER_GATEWAY] = self};
 
     for (int i = 1; i < PEER_COUNT; i++) {
         struct rpc_client_options options = {

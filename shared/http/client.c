@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,6 +141,43 @@ open_files(struct transfer *t, struct err *err)
     return ERR_OK;
 }
 
+/* The one place where it is certain which address a connection goes to. */
+static curl_socket_t
+on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *t = arg;
+
+    (void)purpose;
+    if (!t->request->may_connect(t->request->may_connect_arg, &address->addr)) {
+        err_set(&t->err, ERR_FORBIDDEN, "%s: its address is not one that may be called",
+                t->request->url);
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static int
+on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    struct transfer *t = arg;
+
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    if (!t->request->cancelled())
+        return 0;
+    err_set(&t->err, ERR_CANCELLED, "%s: given up", t->request->url);
+    return 1;
+}
+
+static void
+guard_connections(struct transfer *t)
+{
+    curl_easy_setopt(t->curl, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(t->curl, CURLOPT_OPENSOCKETDATA, t);
+    curl_easy_setopt(t->curl, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(t->curl, CURLOPT_FORBID_REUSE, 1L);
+    curl_easy_setopt(t->curl, CURLOPT_PROXY, "");
+}
+
 static void
 set_options(struct transfer *t, struct curl_slist *headers)
 {
@@ -166,6 +204,13 @@ set_options(struct transfer *t, struct curl_slist *headers)
         curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
     else
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->verb);
+    if (request->may_connect)
+        guard_connections(t);
+    if (request->cancelled) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+    }
 }
 
 static enum err_code

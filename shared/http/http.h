@@ -20,6 +20,7 @@
 #include "buf/buf.h"
 #include "err/err.h"
 
+struct sockaddr; /* sys/socket.h */
 struct http_server;
 struct http_request; /* lives from the handler's call until it is answered */
 
@@ -114,6 +115,13 @@ struct http_client_request {
     const char *download_file; /* writes a 2xx body here (beside and renamed) instead of memory */
     int64_t timeout_ms;        /* 0: 30000 */
     uint64_t max_response;     /* 0: 16 MiB */
+    /* Asked with each address before it is connected to; false refuses it (ERR_FORBIDDEN). For URLs
+     * that others have written: no connection is shared with other requests, and no proxy is
+     * used. NULL: any address. */
+    bool (*may_connect)(void *arg, const struct sockaddr *address);
+    void *may_connect_arg;
+    /* Asked about once a second; true gives up (ERR_CANCELLED). NULL: never. */
+    bool (*cancelled)(void);
 };
 struct http_client_response {
     int status;

@@ -44,6 +44,7 @@ def gateway(stack):
     env = {
         **os.environ,
         "GATEWAY_ADMIN_TOKEN": TOKEN,
+        "GATEWAY_ALERT_URL": stack.env["MODELBUS_ALERT_RPC_URL"],
         "GATEWAY_ARTIFACT_URL": f"file://{stack.folder}/artifacts",
         "GATEWAY_AUTH": "token",
         "GATEWAY_BIND": url[7:],

@@ -22,7 +22,7 @@ SUDO = [] if os.getuid() == 0 else ["sudo", "-n"]
 ENV = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "LC_ALL=C.UTF-8",
        "DEBIAN_FRONTEND=noninteractive"]
 # Name and address of /readyz, in the order in which they are started.
-SERVICES = {"experiment": 7201, "registry": 7202, "deployment": 7203, "monitoring": 7205, "gateway": 7204, "inference": 8090}
+SERVICES = {"experiment": 7201, "registry": 7202, "deployment": 7203, "monitoring": 7205, "alert": 7206, "gateway": 7204, "inference": 8090}
 # What installing and removing any package changes, and what PostgreSQL writes while it runs.
 CHANGING = ("/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/", "/var/log/", "/var/lib/postgresql/", "/run/", "/tmp/",
             "/srv/", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/ld.so.cache")

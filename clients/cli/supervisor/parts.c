@@ -21,6 +21,8 @@ const struct part_row part_rows[] = {
     {"deployment", "DEPLOYMENT", SERVICE("deployment"), "deployment_admin_port", PHASE_SERVICE},
     {"monitoring", "MONITORING", SERVICE("monitoring") "ARTIFACT_URL=file://{dir}/artifacts\n",
      "monitoring_admin_port", PHASE_SERVICE},
+    /* Development: receivers may be on this machine. Elsewhere the default refuses private addresses. */
+    {"alert", "ALERT", SERVICE("alert") "ALLOW_PRIVATE=on\n", "alert_admin_port", PHASE_SERVICE},
     {"gateway", "GATEWAY",
      SERVICE("gateway") "BIND=127.0.0.1:{gateway_port}\n"
                         "AUTH=none\n"
@@ -28,7 +30,8 @@ const struct part_row part_rows[] = {
                         "EXPERIMENT_URL={experiment_rpc}\n"
                         "REGISTRY_URL={registry_rpc}\n"
                         "DEPLOYMENT_URL={deployment_rpc}\n"
-                        "MONITORING_URL={monitoring_rpc}\n",
+                        "MONITORING_URL={monitoring_rpc}\n"
+                        "ALERT_URL={alert_rpc}\n",
      "gateway_port", PHASE_EDGE},
     {"inference", "INFERENCE",
      ON_BUS "BIND=127.0.0.1:{inference_port}\n"

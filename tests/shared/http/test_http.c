@@ -283,3 +283,44 @@ Test(http, refuses_other_protocols_and_bad_addresses, .fini = stop)
     options.bind = taken;
     cr_assert_eq(http_server_start(&other, &options, &err), ERR_UNAVAILABLE);
 }
+
+static bool
+only_if(void *arg, const struct sockaddr *address)
+{
+    return address && *(bool *)arg;
+}
+
+Test(http, a_kept_connection_is_not_used_for_a_request_with_a_guard, .fini = stop)
+{
+    char url[128];
+    bool allowed = true;
+    struct http_client_request request = {
+        .verb = "POST", .url = url, .may_connect = only_if, .may_connect_arg = &allowed};
+    struct http_client_response response;
+    struct err err;
+
+    snprintf(url, sizeof(url), "%s/echo", base);
+    expect("POST", "/echo", "on", 2, 200, "on"); /* leaves a connection behind */
+    cr_assert_eq(http_fetch(&request, &response, &err), ERR_OK, "%s", err.message);
+    http_client_response_done(&response);
+    allowed = false;
+    cr_assert_eq(http_fetch(&request, &response, &err), ERR_FORBIDDEN);
+    expect("POST", "/echo", "on", 2, 200, "on"); /* others are not guarded */
+}
+
+static bool
+at_once(void)
+{
+    return true;
+}
+
+Test(http, a_request_that_is_cancelled_ends_before_its_time, .fini = stop)
+{
+    char url[128];
+    struct http_client_request request = {.verb = "GET", .url = url, .cancelled = at_once};
+    struct http_client_response response;
+    struct err err;
+
+    snprintf(url, sizeof(url), "%s/keep", base);
+    cr_assert_eq(http_fetch(&request, &response, &err), ERR_CANCELLED);
+}
