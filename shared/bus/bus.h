@@ -9,7 +9,7 @@
  * cluster answers at the same address (the embedded bus came back empty),
  * bus_reader_poll() says BUS_CLUSTER_CHANGED and the owner assigns anew.
  *
- * Settings that come from experience with librdkafka 2.0: Nagle off, prefetch of 8 MiB,
+ * Settings that come from experience with librdkafka 2.0: Nagle off, prefetch of 64 MiB,
  * auto.offset.reset=error, no consume_batch, fatal producer errors recreate the producer.
  */
 #pragma once
