@@ -126,6 +126,7 @@ static const struct openapi_bound bounds[] = {
      .pattern = "^(|auto|ks|chi2|chi2_contingency|chisquare|z|psi|wasserstein|jensenshannon|"
                 "hellinger)$"},
     {P "monitoring.v1.ColumnRule.column", A_NAME},
+    {P "monitoring.v1.*.threshold", .max = 1000000, .not_negative = true},
 
     {P "alert.v1.*Alert*Request.id", .pattern = UUID, .required = true},
     {P "alert.v1.*SilenceRequest.id", .pattern = UUID, .required = true},

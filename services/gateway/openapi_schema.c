@@ -74,7 +74,7 @@ integer(json_t *schema, enum use use, const struct openapi_bound *b, const char 
 }
 
 static void
-number(json_t *schema, enum use use, bool is_float)
+number(json_t *schema, enum use use, const struct openapi_bound *b, bool is_float)
 {
     static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
 
@@ -88,7 +88,17 @@ number(json_t *schema, enum use use, bool is_float)
         return;
     }
     set_types(schema, use, false, "number", true);
-    set_string(schema, "pattern", "^(NaN|-?Infinity|" NUMBER ")$");
+    if (!b || !b->max) {
+        set_string(schema, "pattern", "^(NaN|-?Infinity|" NUMBER ")$");
+        return;
+    }
+    /* From 0 to a bound; as a string: as many digits as are in range for certain. */
+    char pattern[64];
+    int digits = snprintf(NULL, 0, "%lld", (long long)b->max) - 1;
+    snprintf(pattern, sizeof(pattern), "^(0|[1-9][0-9]{0,%d})(\\.[0-9]+)?$", digits - 1);
+    set_string(schema, "pattern", pattern);
+    set(schema, "minimum", json_integer(0));
+    set(schema, "maximum", json_integer(b->max));
 }
 
 static void
@@ -156,7 +166,7 @@ value_schema(json_t *schemas, const ProtobufCFieldDescriptor *field, enum use us
         break;
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
-        number(schema, use, field->type == PROTOBUF_C_TYPE_FLOAT);
+        number(schema, use, b, field->type == PROTOBUF_C_TYPE_FLOAT);
         break;
     case PROTOBUF_C_TYPE_BOOL:
         set_types(schema, use, b && b->required, "boolean", false);

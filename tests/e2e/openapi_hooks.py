@@ -67,7 +67,33 @@ def alert_route(body):
             body.pop("escalate_after_s", None)
 
 
-ALERTS = {"alert-rules": alert_rule, "alert-receivers": alert_receiver, "alert-routes": alert_route}
+def small(value):
+    """A count as the schema has it."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**7 or isinstance(value, str) and re.fullmatch(
+        "0|[1-9][0-9]{0,6}", value) is not None
+
+
+def monitor(body):
+    """Rows of a window, of its parts and of its minimum belong together; a profile has some of the methods; a column once."""
+    rules = body.get("rules")
+    if not isinstance(rules, dict):
+        return
+    for name in "slide_rows", "min_rows":
+        if small(rules.get(name)):
+            del rules[name]
+    if small(rules.get("window_rows")) and 0 < int(rules["window_rows"]) < 10:
+        del rules["window_rows"]
+    columns = rules.get("columns") if isinstance(rules.get("columns"), list) else []
+    for part in [rules, *(c for c in columns if isinstance(c, dict))]:
+        if part.get("method") in ("chisquare", "z", "psi", "hellinger", "chi2_contingency", "chi2", "ks", "wasserstein", "jensenshannon"):
+            del part["method"]
+    for i, column in enumerate(columns):
+        if isinstance(column, dict) and isinstance(column.get("column"), str) and column["column"] and "\n" not in column["column"]:
+            if any(isinstance(c, dict) and c.get("column") == column["column"] for c in columns[:i]):
+                column["column"] = f"{column['column'][:50]}{i}"
+
+
+SHAPED = {"alert-rules": alert_rule, "alert-receivers": alert_receiver, "alert-routes": alert_route, "monitors": monitor}
 
 
 @schemathesis.hook
@@ -83,5 +109,5 @@ def before_call(context, case, kwargs):
         if case.body.get("version") not in (None, 0, "0") and case.body.get("alias"):
             del case.body["version"]
     part = case.operation.label.removeprefix("PUT /api/v1/").split("/")[0]
-    if part in ALERTS and isinstance(case.body, dict):
-        ALERTS[part](case.body)
+    if part in SHAPED and isinstance(case.body, dict):
+        SHAPED[part](case.body)

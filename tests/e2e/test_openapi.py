@@ -54,6 +54,7 @@ def gateway(stack):
         "GATEWAY_DEPLOYMENT_URL": stack.env["MODELBUS_DEPLOYMENT_RPC_URL"],
         "GATEWAY_EXPERIMENT_URL": stack.env["MODELBUS_EXPERIMENT_RPC_URL"],
         "GATEWAY_HTTP_BIND": f"127.0.0.1:{free_port()}",
+        "GATEWAY_MONITORING_URL": stack.env["MODELBUS_MONITORING_RPC_URL"],
         "GATEWAY_REGISTRY_URL": stack.env["MODELBUS_REGISTRY_RPC_URL"],
         "GATEWAY_RPC_KEY": "@" + stack.env["MODELBUS_RPC_KEY_FILE"],
         "GATEWAY_RPC_URL": f"ipc://{stack.folder}/run/gateway-of-test.sock",
