@@ -241,6 +241,7 @@ configured(void *arg, struct err *err)
         return err_set(err, ERR_INVALID, "%s_RPC_KEY: at least %d bytes", s->spec->prefix,
                        RPC_KEY_MIN);
     s->bus = p->process.bus;
+    s->bus_prefix = p->process.settings.bus_prefix;
     return ERR_OK;
 }
 

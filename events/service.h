@@ -42,6 +42,7 @@ struct service {
     const struct service_spec *spec;
     struct service_settings settings;
     struct bus_options bus;
+    const char *bus_prefix; /* of topics */
     struct db_pool *db;
     struct outbox *outbox;
     struct consumer *consumer;

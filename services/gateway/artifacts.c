@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* artifacts.c - artifacts streamed up and down, and what the gateway says about itself. */
+/* artifacts.c - own answers: artifacts streamed up and down, events, what the gateway says of itself. */
 #include "parts.h"
 
 #include <stdio.h>
@@ -105,4 +105,15 @@ openapi(void *arg, struct http_request *r)
     const struct gateway *gateway = arg;
 
     http_reply(r, 200, "application/json", gateway->openapi.data, gateway->openapi.len);
+}
+
+void
+event_stream(void *arg, struct http_request *r)
+{
+    const struct gateway *gateway = arg;
+    const struct exchange *x = http_state(r);
+    struct err err;
+
+    if (streams_listen(gateway->streams, r, &x->caller, &err))
+        http_reply_error(r, &err);
 }

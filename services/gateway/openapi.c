@@ -28,6 +28,7 @@ static const struct {
     {412, "The state does not allow it, or If-Match lost."},
     {413, "Larger than is taken."},
     {415, "The body is not application/json."},
+    {429, "Too many at a time."},
     {500, "A fault of ours."},
     {501, "This gateway has no artifact store."},
     {503, "A part is away or full; try again."},
@@ -102,6 +103,8 @@ add_named(json_t *list, const struct row *row, const char *name, bool path)
     else if (row->method)
         schema = openapi_param(row->method->input, protobuf_c_message_descriptor_get_field_by_name(
                                                        row->method->input, name));
+    else if (row->route->handler == event_stream)
+        schema = json_pack("{s:s}", "type", "string");
     else
         schema = json_pack("{s:s,s:s}", "type", "string", "pattern", "^sha256:[0-9a-f]{64}$");
     if (path && !json_object_get(schema, "pattern") && !json_object_get(schema, "enum") &&
@@ -185,6 +188,8 @@ reply(const struct row *row, json_t *schemas)
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
         if (own[i].handler == row->route->handler)
             return content("application/json", ref("schemas", own[i].reply));
+    if (row->route->handler == event_stream)
+        return content("text/event-stream", json_pack("{s:s}", "type", "string"));
     return content("application/octet-stream", json_object());
 }
 

@@ -13,6 +13,7 @@
 #include "routes.h"
 #include "rpc/rpc.h"
 #include "service.h"
+#include "streams.h"
 #include "tokens.h"
 
 struct gateway_settings {
@@ -23,6 +24,7 @@ struct gateway_settings {
     char *auth;
     char *bind;
     char *deployment_url, *experiment_url, *monitoring_url, *registry_url;
+    int64_t event_streams;
     int64_t max_body;
     int64_t threads;
     char *tls_cert, *tls_key;
@@ -46,6 +48,7 @@ struct gateway {
     struct target *targets;
     struct http_route *routes;
     struct buf openapi; /* what /openapi.json answers */
+    struct streams *streams;
     struct http_server *http;
 };
 
@@ -80,6 +83,7 @@ enum err_code artifact_data(void *arg, struct http_request *r, const void *data,
                             struct err *err);
 void artifact_end(void *arg, struct http_request *r);
 void artifact_get(void *arg, struct http_request *r);
+void event_stream(void *arg, struct http_request *r);
 void whoami(void *arg, struct http_request *r);
 void version(void *arg, struct http_request *r);
 void openapi(void *arg, struct http_request *r); /* for anyone */

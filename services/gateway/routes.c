@@ -54,6 +54,10 @@ const struct rest_route rest_routes[] = {
     OWN("GET",  V1 "artifacts/{uri}", artifact_get, "artifact:read",
           "An artifact's bytes.", OPERATION("GetArtifact"), FAILS("501")),
 
+    OWN("GET",  V1 "events/stream", event_stream, "event:read",
+          "Events as they happen (Server-Sent Events), of the caller's workspace; Last-Event-ID goes on where a client was.",
+          QUERY("type key last_event_id"), OPERATION("StreamEvents"), FAILS("429")),
+
     ROUTE("GET",  V1 "experiments", EXPERIMENT, "ListExperiments", ER,
           "Experiments, by name.", QUERY("page")),
     ROUTE("POST", V1 "experiments", EXPERIMENT, "CreateExperiment", EW,

@@ -29,6 +29,8 @@ const struct config_key gateway_config[] = {
     CONFIG_STR(ROW, "BIND", bind, "127.0.0.1:8080", "Address of the REST interface"),
     CONFIG_STR(ROW, "DEPLOYMENT_URL", deployment_url, "tcp://127.0.0.1:7103",
                "nng address of the service deployment"),
+    CONFIG_INT(ROW, "EVENT_STREAMS", event_streams, "32", 0, 10000,
+               "Listeners of /api/v1/events/stream at a time; each has a reader of the bus"),
     CONFIG_STR(ROW, "EXPERIMENT_URL", experiment_url, "tcp://127.0.0.1:7101",
                "nng address of the service experiment"),
     CONFIG_INT(ROW, "MAX_BODY", max_body, "1048576", 1024, 4194304,
@@ -113,6 +115,8 @@ gateway_start(struct service *service, struct err *err)
     if (open_peers(gateway, err))
         return err->code;
     openapi_write(rest_routes, &gateway->openapi);
+    gateway->streams =
+        streams_new(&service->bus, service->bus_prefix, gateway->settings->event_streams);
     return listener_start(gateway, err);
 }
 
@@ -124,6 +128,7 @@ gateway_stop(struct service *service, int64_t deadline_ms)
 
     if (!gateway)
         return true;
+    streams_free(gateway->streams);
     complete = http_server_stop(gateway->http, deadline_ms);
     for (int i = 1; i < PEER_COUNT; i++)
         rpc_client_free(gateway->peers[i]);

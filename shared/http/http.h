@@ -102,6 +102,24 @@ void http_reply_take(struct http_request *r, int status, const char *content_typ
 void http_reply_file(struct http_request *r, int status, const char *content_type, int fd,
                      uint64_t bytes);                                 /* takes fd */
 void http_reply_error(struct http_request *r, const struct err *err); /* through on_error */
+/*
+ * An answer without a known end: its body is written piece by piece, from any thread, until it is closed.
+ * Call http_reply_stream() within the handler; *r is gone afterwards, the stream is the caller's. What
+ * the client has not taken yet is kept, at most `room` bytes (or one write). A client that hung up is
+ * noticed by http_stream_gone(), one that vanished at a write, so ask and write now and then. Close every
+ * stream before http_server_stop().
+ */
+struct http_stream;
+enum http_stream_state { HTTP_STREAM_GOOD, HTTP_STREAM_FULL, HTTP_STREAM_GONE };
+struct http_stream *http_reply_stream(struct http_request *r, int status, const char *content_type,
+                                      size_t room);
+/* FULL: not taken, the client is slow. GONE: nobody is there. Copies. */
+MUST_CHECK enum http_stream_state http_stream_write(struct http_stream *stream, const void *data,
+                                                    size_t len);
+bool http_stream_gone(struct http_stream *stream); /* cheap */
+/* The last bytes (len 0: none), whatever the room; frees stream. NULL allowed. */
+void http_stream_close(struct http_stream *stream, const void *last, size_t len);
+
 /* RFC 9457 body {type,title,status,detail,code} as application/problem+json. */
 void http_problem(struct http_request *r, const struct err *err);
 

@@ -36,8 +36,9 @@ struct route_metrics {
 struct inbox {
     pthread_mutex_t lock;
     struct http_request *answered;
+    struct http_stream *streams; /* that have something to send */
     int event_fd;
-    atomic_uint refs; /* the worker and every request that awaits an answer */
+    atomic_uint refs; /* the worker, every request that awaits an answer, every stream */
 };
 
 struct worker {
@@ -50,6 +51,7 @@ struct worker {
     struct inbox *inbox;
     struct http_request *pending; /* suspended */
     struct http_request *free;
+    struct http_stream *streams; /* open */
     unsigned free_count;
     unsigned active;               /* requests begun and not completed */
     bool drained;                  /* stopped with nothing given up */
@@ -119,4 +121,12 @@ void http_request_free(struct http_request *r);
 
 /* reply.c: worker's side. Queue the answer on r's connection and count it. */
 enum MHD_Result http_queue_answer(struct http_request *r);
+/* Set the answer; response is taken. */
+void http_answer(struct http_request *r, int status, const char *content_type,
+                 struct MHD_Response *response);
 void http_refuse(struct http_request *r, const struct err *err);
+
+/* stream.c: worker's side. Wake the connections of streams that were written to; false when there were none. */
+bool http_stream_resume(struct inbox *inbox);
+/* Time is up: what sleeps is woken to end. */
+void http_stream_abandon(struct worker *w);

@@ -56,8 +56,9 @@ http_queue_answer(struct http_request *r)
     return result;
 }
 
-static void
-answer(struct http_request *r, int status, const char *content_type, struct MHD_Response *response)
+void
+http_answer(struct http_request *r, int status, const char *content_type,
+            struct MHD_Response *response)
 {
     if (!response)
         abort(); /* out of memory */
@@ -111,8 +112,9 @@ http_reply(struct http_request *r, int status, const char *content_type, const v
            size_t len)
 {
     /* MHD does not write to a buffer that it copies. */
-    answer(r, status, content_type,
-           MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
+    http_answer(
+        r, status, content_type,
+        MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
 }
 
 void
@@ -120,15 +122,15 @@ http_reply_take(struct http_request *r, int status, const char *content_type, st
 {
     size_t len = body->len;
 
-    answer(r, status, content_type,
-           MHD_create_response_from_buffer(len, buf_take(body), MHD_RESPMEM_MUST_FREE));
+    http_answer(r, status, content_type,
+                MHD_create_response_from_buffer(len, buf_take(body), MHD_RESPMEM_MUST_FREE));
 }
 
 void
 http_reply_file(struct http_request *r, int status, const char *content_type, int fd,
                 uint64_t bytes)
 {
-    answer(r, status, content_type, MHD_create_response_from_fd64(bytes, fd));
+    http_answer(r, status, content_type, MHD_create_response_from_fd64(bytes, fd));
 }
 
 void

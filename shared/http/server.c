@@ -69,12 +69,16 @@ static void
 turn(struct worker *w)
 {
     const struct http_server_options *options = &w->server->options;
+    bool again;
 
     do {
         MHD_run(w->daemon);
         if (options->on_turn)
             options->on_turn(options->arg, w->index);
-    } while (answer_ready(w));
+        /* Both, each turn. */
+        again = answer_ready(w);
+        again |= http_stream_resume(w->inbox);
+    } while (again);
 }
 
 static void
@@ -112,6 +116,7 @@ abandon(struct worker *w)
         pthread_mutex_unlock(&w->inbox->lock);
         MHD_resume_connection(connection);
     }
+    http_stream_abandon(w);
     MHD_run(w->daemon);
 }
 
@@ -148,6 +153,7 @@ work(void *arg)
     drain(w, epoll_fd);
     MHD_stop_daemon(w->daemon);
     w->daemon = NULL;
+    http_stream_resume(w->inbox); /* lets go of those that are still queued */
     http_current_worker = NULL;
     return NULL;
 }

@@ -24,6 +24,10 @@ hooks = "openapi_hooks"
 bearer = "{TOKEN}"
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412"]
+# It has no end; test_stream.py hears it.
+[[operations]]
+include-path = "/api/v1/events/stream"
+enabled = false
 # Its answer's "version" is no version of a model; it would be fed to the others' paths.
 [[operations]]
 include-path = "/api/v1/version"
