@@ -59,13 +59,12 @@ streams_new(const struct bus_options *bus, const char *prefix, int64_t most)
     s->most = most;
     pthread_mutex_init(&s->mutex, NULL);
     sync_cond_init(&s->ended);
-    s->listeners =
-        metrics_gauge("modelbus_gateway_event_listeners", "Open event streams.", NULL);
+    s->listeners = metrics_gauge("modelbus_gateway_event_listeners", "Open event streams.", NULL);
     s->sent = metrics_counter("modelbus_gateway_events_streamed_total",
                               "Events written to event streams.", NULL);
-    s->dropped = metrics_counter("modelbus_gateway_event_listeners_dropped_total",
-                                 "Event streams that were ended because nobody took their events.",
-                                 NULL);
+    s->dropped =
+        metrics_counter("modelbus_gateway_event_listeners_dropped_total",
+                        "Event streams that were ended because nobody took their events.", NULL);
     return s;
 }
 

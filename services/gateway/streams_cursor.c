@@ -134,7 +134,8 @@ cursor_read(struct cursor *c, const char *text, struct err *err)
             break;
         memcpy(c->topics[c->topic_count].topic, p, len);
         p += len;
-        good = read_offsets(&p, c->topics[c->topic_count].next, &c->topics[c->topic_count].partitions);
+        good =
+            read_offsets(&p, c->topics[c->topic_count].next, &c->topics[c->topic_count].partitions);
         c->topic_count++;
     }
     if (!good || *p)

@@ -95,8 +95,7 @@ http_reply_stream(struct http_request *r, int status, const char *content_type, 
     atomic_fetch_add(&s->inbox->refs, 1);
     s->worker = w;
     s->connection = r->connection;
-    s->fd =
-        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    s->fd = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     s->room = room;
     s->after = w->streams;
     if (w->streams)

@@ -72,12 +72,21 @@ class Traffic:
             count -= n
 
 
+def get(rest, path):
+    """The answer, when the service is there: a test kills it."""
+    def answer():
+        status, body, _ = rest("GET", path)
+        assert status in (200, 503, 504), (status, body)
+        return body if status == 200 else None
+    return platform.wait_for(answer, 60, path)
+
+
 def monitor(rest, name):
-    return rest("GET", f"/api/v1/monitors/{name}")[1]["monitor"]
+    return get(rest, f"/api/v1/monitors/{name}")["monitor"]
 
 
 def reports(rest, name, query=""):
-    return rest("GET", f"/api/v1/monitors/{name}/reports{query}")[1]["reports"]
+    return get(rest, f"/api/v1/monitors/{name}/reports{query}")["reports"]
 
 
 def wait_windows(rest, name, count):
