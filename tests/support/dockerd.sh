@@ -7,8 +7,8 @@
 # Nothing is left on the machine's own network: the engine reaches the outside through slirp4netns.
 set -euo pipefail
 die() { echo "dockerd.sh: $*" >&2; exit 1; }
-# is PID NAME: a number from a file may belong to somebody else by now.
-is() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
+# is PID NAME: a number from a file may belong to somebody else by now, or be a zombie where nobody reaps orphans.
+is() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
 [ $# -ge 2 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2; }
 R=$(mkdir -p "$2"; cd "$2"; pwd)
 case $1 in
