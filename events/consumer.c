@@ -13,7 +13,7 @@
 #define BATCH_ARENA_LIMIT (128u << 20)
 #define SKIP_COMMIT_MS 1000 /* offsets that only skipping has moved are stored so late */
 #define REPORT_MS 1000
-#define LAG_ROUND_MS 10000 /* each partition's end is asked so often */
+#define LAG_MS 1000 /* between two looks at it */
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
 
@@ -97,28 +97,26 @@ tell_kafka(struct consumer *c)
     c->next_report_ms = 0;
 }
 
-/* Ask for the end of one partition, in turn; a busy one is known from its messages meanwhile. */
+/* From what the fetches have told: asking the broker would hold up the events behind the answer. */
 static void
 measure_lag(struct consumer *c)
 {
-    int64_t now = life_monotonic_ms(), low, high;
-    struct err err;
+    int64_t now = life_monotonic_ms();
 
-    if (c->slot_count == 0 || now < c->next_lag_ms)
+    if (now < c->next_lag_ms)
         return;
-    size_t i = c->lag_turn++ % c->slot_count;
-    struct slot *s = &c->slots[i];
-    c->next_lag_ms = now + LAG_ROUND_MS / (int64_t)c->slot_count;
-    if (!c->owned[i]) {
-        metric_set(s->lag, 0); /* its owner says how much */
-        return;
+    c->next_lag_ms = now + LAG_MS;
+    for (size_t i = 0; i < c->slot_count; i++) {
+        struct slot *s = &c->slots[i];
+        /* Of a partition that is not ours its owner says how much. */
+        int64_t end = c->owned[i] ? bus_reader_end(c->reader, s->topic, s->partition) : -1;
+        if (end >= 0) {
+            pthread_mutex_lock(&c->mutex);
+            s->end = end;
+            pthread_mutex_unlock(&c->mutex);
+        }
+        metric_set(s->lag, end > s->next && s->next >= 0 ? (double)(end - s->next) : 0);
     }
-    if (bus_reader_bounds(c->reader, s->topic, s->partition, 1000, &low, &high, &err))
-        return; /* a gauge may be old; the reader's own errors are reported by polls */
-    pthread_mutex_lock(&c->mutex);
-    s->end = high;
-    pthread_mutex_unlock(&c->mutex);
-    metric_set(s->lag, high > s->next ? (double)(high - s->next) : 0);
 }
 
 size_t

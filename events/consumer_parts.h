@@ -60,7 +60,6 @@ struct consumer {
     bool *owned;        /* by slot */
     size_t slot_count;
     int64_t next_list_ms, next_check_ms, next_report_ms, next_lag_ms;
-    size_t lag_turn;
 
     struct item items[CONSUMER_BATCH];
     size_t count;

@@ -170,7 +170,8 @@ fetch_reference(const struct store *store, struct monitoring *m, struct watch *w
 
 /* Of the version that w is at. */
 enum err_code
-watches_load_reference(const struct store *store, struct monitoring *m, struct watch *w, struct err *err)
+watches_load_reference(const struct store *store, struct monitoring *m, struct watch *w,
+                       struct err *err)
 {
     ModelRegistered *registered;
     bool found;
@@ -233,7 +234,7 @@ load(const struct store *store, struct monitoring *m, const char *endpoint, stru
 /* The endpoint's watch, its row locked. */
 enum err_code
 watches_take(const struct change *change, struct monitoring *m, const PredictionsLogged *rows,
-     struct watch **watch, struct err *err)
+             struct watch **watch, struct err *err)
 {
     const struct store *store = &change->store;
     int64_t revision;

@@ -93,6 +93,9 @@ MUST_CHECK enum err_code bus_reader_cluster(struct bus_reader *r, int timeout_ms
 MUST_CHECK enum err_code bus_reader_bounds(struct bus_reader *r, const char *topic,
                                            int32_t partition, int timeout_ms, int64_t *low,
                                            int64_t *high, struct err *err);
+/* The next offset of an assigned partition as the last fetch has told it, -1 when there was none yet. Asks
+ * nobody and does not wait: a question to the broker waits behind the fetch that is under way. */
+int64_t bus_reader_end(struct bus_reader *r, const char *topic, int32_t partition);
 /* Replace the whole assignment; earlier prefetch is dropped. */
 MUST_CHECK enum err_code bus_reader_assign(struct bus_reader *r, const struct bus_position *p,
                                            size_t count, struct err *err);

@@ -162,6 +162,16 @@ bus_reader_bounds(struct bus_reader *r, const char *topic, int32_t partition, in
     return ERR_OK;
 }
 
+int64_t
+bus_reader_end(struct bus_reader *r, const char *topic, int32_t partition)
+{
+    int64_t low = -1, high = -1;
+
+    if (rd_kafka_get_watermark_offsets(r->client.rk, topic, partition, &low, &high))
+        return -1;
+    return high >= 0 ? high : -1;
+}
+
 static rd_kafka_topic_partition_list_t *
 position_list(const struct bus_position *p, size_t count)
 {
