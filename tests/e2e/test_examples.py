@@ -43,6 +43,14 @@ def test_kcat_and_protoc_say_model_trained(stack, tmp_path):
     platform.wait_for(lambda: "SERVING" in rest("GET", "/api/v1/endpoints/by-kcat")[1]["endpoint"]["status"], 30, "the model serves")
 
 
+def test_rows_are_sent(stack):
+    stack.cli("endpoint", "create", "by-python", "--model", "by-python", "--version", "1")
+    rest = stack.rest()
+    platform.wait_for(lambda: "SERVING" in rest("GET", "/api/v1/endpoints/by-python")[1]["endpoint"]["status"], 30, "the model serves")
+    text = example(stack, "/usr/bin/python3", EXAMPLES / "send_rows.py", "--endpoint", "by-python", "--rows", "520", "--scale", "1.3")
+    assert text == "520 rows predicted by version 1\n"
+
+
 def test_handlers_hear_drift(stack, tmp_path):
     first, second = say_drift(stack, "one"), say_drift(stack, "two")
     out = tmp_path / "episodes"
