@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const outcomes[] = {"no drift", "drift", "undecided"};
-
 /* JSON has no NaN and no infinities. */
 static json_t *
 number(double value)
@@ -62,7 +60,7 @@ verdict_json(const struct drift_verdict *v)
 {
     json_t *j = json_object();
 
-    json_object_set_new(j, "outcome", json_string(outcomes[v->outcome]));
+    json_object_set_new(j, "outcome", json_string(drift_outcome_name(v->outcome)));
     json_object_set_new(j, "reason", text(v->reason));
     json_object_set_new(j, "profile", json_string(drift_profile_name(v->profile)));
     json_object_set_new(j, "method", json_string(drift_method_name(v->method)));
@@ -117,8 +115,9 @@ histogram_json(const struct checked *c)
 static json_t *
 column_json(const struct checked *c)
 {
-    json_t *j = json_pack("{ss ss so so}", "column", c->name, "outcome", outcomes[c->outcome],
-                          "finding", text(c->finding), "text", text(c->text));
+    json_t *j =
+        json_pack("{ss ss so so}", "column", c->name, "outcome", drift_outcome_name(c->outcome),
+                  "finding", text(c->finding), "text", text(c->text));
 
     if (!c->compared)
         return j;
@@ -148,9 +147,9 @@ drift_print_json(const struct check *check)
         drift_method_name(check->plan.method), "correction",
         drift_correction_name(check->correction), "drifted", size(check->found), "undecided",
         size(check->undecided), "drift", json_boolean(check->found > 0), "outcome",
-        outcomes[check->found       ? DRIFT_FOUND
-                 : check->undecided ? DRIFT_UNDECIDED
-                                    : DRIFT_ABSENT]);
+        drift_outcome_name(check->found       ? DRIFT_FOUND
+                           : check->undecided ? DRIFT_UNDECIDED
+                                              : DRIFT_ABSENT));
     char *open = json_dumps(head, JSON_COMPACT);
 
     open[strlen(open) - 1] = 0; /* without its brace */
@@ -177,8 +176,8 @@ static json_t *
 table_row(const struct checked *c, bool drawn)
 {
     const struct drift_verdict *v = &c->verdict;
-    json_t *row = json_pack("{ss ss so}", "column", c->name, "verdict", outcomes[c->outcome],
-                            "text", text(c->text));
+    json_t *row = json_pack("{ss ss so}", "column", c->name, "verdict",
+                            drift_outcome_name(c->outcome), "text", text(c->text));
 
     if (!c->compared)
         return row;

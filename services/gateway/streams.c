@@ -23,7 +23,8 @@
 
 struct streams {
     struct bus_options bus;
-    char *brokers, *client_id, *properties, *prefix;
+    const char *prefix;
+    char *client_id;
     int64_t most;
     pthread_mutex_t mutex;
     pthread_cond_t ended;
@@ -51,11 +52,9 @@ streams_new(const struct bus_options *bus, const char *prefix, int64_t most)
     struct streams *s = mem_zalloc(sizeof(*s));
 
     s->bus = *bus;
-    s->bus.brokers = s->brokers = mem_strdup(bus->brokers);
     s->client_id = mem_printf("%s-stream", bus->client_id ? bus->client_id : "gateway");
     s->bus.client_id = s->client_id;
-    s->bus.properties = s->properties = mem_strdup(bus->properties);
-    s->prefix = mem_strdup(prefix);
+    s->prefix = prefix;
     s->most = most;
     pthread_mutex_init(&s->mutex, NULL);
     sync_cond_init(&s->ended);
@@ -90,10 +89,7 @@ streams_free(struct streams *s)
     pthread_mutex_unlock(&s->mutex);
     pthread_cond_destroy(&s->ended);
     pthread_mutex_destroy(&s->mutex);
-    free(s->brokers);
     free(s->client_id);
-    free(s->properties);
-    free(s->prefix);
     free(s);
 }
 
@@ -171,12 +167,6 @@ write_comment(struct listener *l, const char *comment)
 
 /* ---- the bus ---- */
 
-static const struct cursor *
-stood(const struct cursor *before, const char *cluster)
-{
-    return before && strcmp(before->cluster, cluster) == 0 ? before : NULL;
-}
-
 static int64_t
 start_of(const struct cursor *before, const char *topic, size_t partition, int64_t fallback)
 {
@@ -189,7 +179,7 @@ start_of(const struct cursor *before, const char *topic, size_t partition, int64
 /* Where everything is to be read from: where the client stood, else from now on, else, in a cluster
  * that it has not seen, from the beginning. */
 static MUST_CHECK enum err_code
-assign(struct listener *l, bool from_start, struct err *err)
+assign(struct listener *l, struct err *err)
 {
     CLEANUP(mem_free)
     struct bus_position *positions =
@@ -202,8 +192,9 @@ assign(struct listener *l, bool from_start, struct err *err)
         return err->code;
     crypto_sha256_hex(cluster, strlen(cluster), digits);
     memcpy(fresh->cluster, digits, 16);
-    const struct cursor *before = l->resume ? stood(&l->cursor, fresh->cluster) : NULL;
-    from_start |= l->resume && !before;
+    bool same = l->resume && strcmp(l->cursor.cluster, fresh->cluster) == 0;
+    const struct cursor *before = same ? &l->cursor : NULL;
+    bool from_start = l->resume && !same;
     for (size_t i = 0; i < l->hearing.topic_count; i++) {
         const char *suffix = l->hearing.topics[i]->suffix;
         int32_t partitions;
@@ -276,7 +267,7 @@ hand_on(struct listener *l, const struct bus_message *m)
 static MUST_CHECK enum err_code
 follow(struct listener *l, struct err *err)
 {
-    if (assign(l, false, err))
+    if (assign(l, err))
         return err->code;
     if (!write_comment(l, "hears"))
         return ERR_OK;
@@ -291,7 +282,7 @@ follow(struct listener *l, struct err *err)
             break;
         case BUS_CLUSTER_CHANGED:
         case BUS_OFFSET_LOST: /* assign() goes on with what is still there */
-            if (assign(l, false, err))
+            if (assign(l, err))
                 return err->code;
             break;
         case BUS_ERROR: /* it goes on by itself */

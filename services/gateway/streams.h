@@ -57,6 +57,7 @@ MUST_CHECK enum err_code hearing_choose(struct hearing *hearing, const struct au
                                         const char *types, struct err *err);
 
 struct streams;
+/* bus and prefix are borrowed. */
 struct streams *streams_new(const struct bus_options *bus, const char *prefix, int64_t most);
 /* The route's handler answers with this. ERR_RATE_LIMITED: there are `most` listeners already. Takes the
  * request only when it succeeds. */

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const outcome_names[] = {
-    [DRIFT_ABSENT] = "no drift", [DRIFT_FOUND] = "drift", [DRIFT_UNDECIDED] = "undecided"};
-
 /* ---- windows ---- */
 
 static MUST_CHECK enum err_code
@@ -67,7 +64,7 @@ report(const struct change *change, const struct monitoring *m, const struct wat
     r.version = w->version;
     r.generation = w->generation;
     r.window = window;
-    r.outcome = (char *)(uintptr_t)outcome_names[judgement->outcome];
+    r.outcome = (char *)(uintptr_t)drift_outcome_name(judgement->outcome);
     r.checked = (uint32_t)judgement->checked;
     r.drifted = (uint32_t)judgement->drifted;
     r.episode = (char *)(uintptr_t)w->episode_id;

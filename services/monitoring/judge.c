@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const outcome_names[] = {
-    [DRIFT_ABSENT] = "no drift", [DRIFT_FOUND] = "drift", [DRIFT_UNDECIDED] = "undecided"};
-
 struct work {
     const struct rules *rules;
     const struct reservoir *reference;
@@ -167,7 +164,7 @@ find(struct work *w, const char *name, bool output, const char *finding, enum dr
 {
     ColumnVerdict *c = add(w, name, output, finding, NULL);
 
-    c->outcome = (char *)(uintptr_t)outcome_names[outcome];
+    c->outcome = (char *)(uintptr_t)drift_outcome_name(outcome);
     c->reason = (char *)(uintptr_t)reason;
 }
 
@@ -275,7 +272,7 @@ static void
 fill(ColumnVerdict *c, const struct drift_verdict *v)
 {
 #define TEXT(s) (char *)(uintptr_t)((s) ? (s) : "")
-    c->outcome = TEXT(outcome_names[v->outcome]);
+    c->outcome = TEXT(drift_outcome_name(v->outcome));
     c->reason = TEXT(v->reason);
     c->profile = TEXT(drift_profile_name(v->profile));
     c->method = TEXT(drift_method_name(v->method));
@@ -311,7 +308,7 @@ fill(ColumnVerdict *c, const struct drift_verdict *v)
 static bool
 drifted(const ColumnVerdict *c)
 {
-    return strcmp(c->outcome, outcome_names[DRIFT_FOUND]) == 0;
+    return strcmp(c->outcome, drift_outcome_name(DRIFT_FOUND)) == 0;
 }
 
 /* Corrects, fills and counts. A column with several verdicts drifts once. */
@@ -335,7 +332,7 @@ settle(struct work *w)
                     strcmp(out->columns[i - 1]->role, c->role) == 0;
         if (drifted(c) && !(same && drifted(out->columns[i - 1])))
             out->drifted++;
-        decided += strcmp(c->outcome, outcome_names[DRIFT_UNDECIDED]) != 0;
+        decided += strcmp(c->outcome, drift_outcome_name(DRIFT_UNDECIDED)) != 0;
     }
     out->outcome = out->drifted >= w->rules->min_columns ? DRIFT_FOUND
                    : decided                             ? DRIFT_ABSENT

@@ -177,6 +177,7 @@ double drift_threshold(enum drift_profile profile, enum drift_method method);
 const char *drift_profile_name(enum drift_profile profile);
 const char *drift_method_name(enum drift_method method);
 const char *drift_correction_name(enum drift_correction correction);
+const char *drift_outcome_name(enum drift_outcome outcome); /* "no drift", "drift", "undecided" */
 bool drift_profile_from_name(const char *name, enum drift_profile *profile);
 /* Also "chi2": the contingency test, or goodness of fit in the profile evidently. */
 bool drift_method_from_name(const char *name, enum drift_profile profile,

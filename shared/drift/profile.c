@@ -89,3 +89,12 @@ drift_correction_from_name(const char *name, enum drift_correction *correction)
         }
     return false;
 }
+
+const char *
+drift_outcome_name(enum drift_outcome outcome)
+{
+    static const char *const names[] = {
+        [DRIFT_ABSENT] = "no drift", [DRIFT_FOUND] = "drift", [DRIFT_UNDECIDED] = "undecided"};
+
+    return names[outcome];
+}

@@ -4,7 +4,7 @@
 set -euo pipefail
 D=$(mkdir -p "${1:?folder}"; cd "$1"; pwd)
 [ -e "$D/cli-plugins/docker-compose" ] && exit 0
-mkdir -p "$D"/{parts,lists/partial,cache/archives/partial,root,cli-plugins}
+mkdir -p "$D"/{parts,lists/partial,cache/archives/partial,unpacked,cli-plugins}
 # The package sources of this machine, of the next release.
 sources=/etc/apt/sources.list.d/debian.sources
 [ -e "$sources" ] && sed 's/bookworm/trixie/g' "$sources" >"$D/parts/trixie.sources"
@@ -14,5 +14,5 @@ apt13=(-qq -o Dir::Etc::sourcelist=- -o Dir::Etc::sourceparts="$D/parts" -o Dir:
 apt-get "${apt13[@]}" update
 cd "$D/cache"
 apt-get "${apt13[@]}" download docker-compose docker-buildx
-for deb in "$D"/cache/*.deb; do dpkg-deb -x "$deb" "$D/root"; done
-ln -sf "$D"/root/usr/libexec/docker/cli-plugins/* "$D/cli-plugins/"
+for deb in "$D"/cache/*.deb; do dpkg-deb -x "$deb" "$D/unpacked"; done
+ln -sf "$D"/unpacked/usr/libexec/docker/cli-plugins/* "$D/cli-plugins/"
