@@ -62,12 +62,24 @@ print_endpoint(struct cli *cli, json_t *answer)
     json_decref(answer);
 }
 
+/* Send body, which is taken, and show the endpoint as it is then. path is encoded. */
+static enum err_code
+change(struct cli *cli, const char *verb, json_t *body, const char *path, struct err *err)
+{
+    json_t *answer = NULL;
+    enum err_code code = api_call(cli, verb, body, &answer, err, "%s", path);
+
+    json_decref(body);
+    if (!code)
+        print_endpoint(cli, answer);
+    return code;
+}
+
 static enum err_code
 run_create(struct cli *cli, struct err *err)
 {
     const char *model = cli_option(cli, "model");
     const char *alias = cli_option(cli, "alias");
-    json_t *answer = NULL;
     int64_t version;
 
     if (!model)
@@ -80,12 +92,7 @@ run_create(struct cli *cli, struct err *err)
                        "give one of the two");
     json_t *body = json_pack("{ss ss ss* sI}", "name", cli_word(cli, 0), "model_name", model,
                              "alias", alias, "version", (json_int_t)version);
-    enum err_code code = api_call(cli, "POST", body, &answer, err, "endpoints");
-    json_decref(body);
-    if (code)
-        return code;
-    print_endpoint(cli, answer);
-    return ERR_OK;
+    return change(cli, "POST", body, "endpoints", err);
 }
 
 static enum err_code
@@ -119,19 +126,14 @@ run_rollback(struct cli *cli, struct err *err)
 {
     CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
     const char *reason = cli_option(cli, "reason");
-    json_t *answer = NULL;
     int64_t to;
 
     if (cli_number(cli, "to", 1, INT64_MAX, 0, &to, err))
         return err->code;
     json_t *body =
         json_pack("{sI ss}", "to_version", (json_int_t)to, "reason", reason ? reason : "");
-    enum err_code code = api_call(cli, "POST", body, &answer, err, "endpoints/%s/rollback", name);
-    json_decref(body);
-    if (code)
-        return code;
-    print_endpoint(cli, answer);
-    return ERR_OK;
+    CLEANUP(mem_free) char *path = mem_printf("endpoints/%s/rollback", name);
+    return change(cli, "POST", body, path, err);
 }
 
 static enum err_code
@@ -178,7 +180,6 @@ run_policy(struct cli *cli, struct err *err)
     CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
     const char *on_drift = cli_option(cli, "on-drift");
     int64_t cool_down, avoid;
-    json_t *answer = NULL;
 
     if (cli_number(cli, "cool-down", 1, 31622400, 0, &cool_down, err) ||
         cli_number(cli, "avoid", 1, 31622400, 0, &avoid, err))
@@ -187,13 +188,8 @@ run_policy(struct cli *cli, struct err *err)
         return err_set(err, ERR_INVALID, "say what to do: --on-drift none or --on-drift rollback");
     json_t *body = json_pack("{s{ss sI sI}}", "policy", "on_drift", on_drift, "cool_down_s",
                              (json_int_t)cool_down, "avoid_s", (json_int_t)avoid);
-    enum err_code code =
-        api_call(cli, "PUT", body, &answer, err, "endpoints/%s/drift-policy", name);
-    json_decref(body);
-    if (code)
-        return code;
-    print_endpoint(cli, answer);
-    return ERR_OK;
+    CLEANUP(mem_free) char *path = mem_printf("endpoints/%s/drift-policy", name);
+    return change(cli, "PUT", body, path, err);
 }
 
 static enum err_code
