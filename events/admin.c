@@ -8,29 +8,25 @@
 
 #include <pthread.h>
 
-/* Once service_watch(NULL) has returned, no answer looks at the service any more. */
+/* Once service_watch(NULL, NULL) has returned, no answer asks stuck() any more. */
 static pthread_mutex_t watch = PTHREAD_MUTEX_INITIALIZER;
-static struct service *watched;
+static const char *(*stuck)(void *arg);
+static void *stuck_arg;
 
 void
-service_watch(struct service *service)
+service_watch(const char *(*ask)(void *arg), void *arg)
 {
     pthread_mutex_lock(&watch);
-    watched = service;
+    stuck = ask;
+    stuck_arg = arg;
     pthread_mutex_unlock(&watch);
 }
 
 static const char *
 stuck_part(void)
 {
-    int64_t oldest = life_monotonic_ms() - SERVICE_STUCK_MS;
-    const char *part = NULL;
-
     pthread_mutex_lock(&watch);
-    if (watched && watched->consumer && consumer_beat_ms(watched->consumer) < oldest)
-        part = "consumer";
-    else if (watched && watched->outbox && outbox_beat_ms(watched->outbox) < oldest)
-        part = "outbox";
+    const char *part = stuck ? stuck(stuck_arg) : NULL;
     pthread_mutex_unlock(&watch);
     return part;
 }

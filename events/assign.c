@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_MS 30000   /* how soon new partitions are noticed */
 #define BROKER_MS 2000  /* patience with one answer of the broker */
 #define TOPICS_MS 10000 /* and with the creation of topics */
 
@@ -89,6 +88,17 @@ new_slot(struct consumer *c, struct slot *slot, const char *topic, int32_t parti
     (void)c;
 }
 
+/* Events would wait for an answer of the broker, so only what the client knows is looked at. */
+static bool
+partitions_were_added(const struct consumer *c)
+{
+    size_t known = 0;
+
+    for (size_t t = 0; t < c->topic_count; t++)
+        known += (size_t)bus_reader_known_partitions(c->reader, c->topics[t]);
+    return known > c->slot_count;
+}
+
 /* Partitions are only ever added within a cluster; slots keep their place while they are. */
 static enum err_code
 list_partitions(struct consumer *c, struct err *err)
@@ -96,7 +106,7 @@ list_partitions(struct consumer *c, struct err *err)
     int32_t counts[CONSUMER_TOPICS_MAX];
     size_t total = 0, n = 0;
 
-    if (c->listed && life_monotonic_ms() < c->next_list_ms)
+    if (c->listed && !c->list_again && !partitions_were_added(c))
         return ERR_OK;
     for (size_t t = 0; t < c->topic_count; t++) {
         if (bus_reader_partitions(c->reader, c->topics[t], BROKER_MS, &counts[t], err)) {
@@ -105,7 +115,7 @@ list_partitions(struct consumer *c, struct err *err)
         }
         total += (size_t)counts[t];
     }
-    c->next_list_ms = life_monotonic_ms() + LIST_MS;
+    c->list_again = false;
     if (c->listed && total == c->slot_count)
         return ERR_OK;
 

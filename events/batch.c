@@ -6,7 +6,7 @@
 #include "deadletter.h"
 #include "life/life.h"
 #include "log/log.h"
-#include "trace/trace.h"
+#include "origin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +187,10 @@ bury(struct consumer *c, struct db_conn *db, const struct item *item, struct err
         .why = item->bad,
     };
 
-    return dead_letter_write(db, c->options.outbox, &letter, c->event_arena, err);
+    event_origin_enter(item->envelope);
+    enum err_code code = dead_letter_write(db, c->options.outbox, &letter, c->event_arena, err);
+    event_origin_set(NULL);
+    return code;
 }
 
 static enum err_code
@@ -200,17 +203,12 @@ handle(struct consumer *c, struct db_conn *db, const struct item *item, struct e
         .outbox = c->options.outbox,
         .arena = c->event_arena,
     };
-    struct trace parent, hop;
 
     c->blame = true;
-    if (trace_parse(item->envelope->traceparent, &parent))
-        trace_child(&parent, &hop);
-    else
-        trace_start(&hop);
-    trace_set_current(&hop);
+    event_origin_enter(item->envelope);
     enum err_code code = c->options.subscriptions[item->subscription].handler(
         c->options.arg, item->event, &context, err);
-    trace_set_current(NULL);
+    event_origin_set(NULL);
     return code;
 }
 

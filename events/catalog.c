@@ -7,6 +7,7 @@
 #include "modelbus/deployment/v1/events.pb-c.h"
 #include "modelbus/experiment/v1/events.pb-c.h"
 #include "modelbus/monitoring/v1/events.pb-c.h"
+#include "modelbus/pipeline/v1/events.pb-c.h"
 #include "modelbus/registry/v1/events.pb-c.h"
 #include "modelbus/serving/v1/events.pb-c.h"
 
@@ -46,6 +47,8 @@ const struct event_type event_types[] = {
           "A model has a new version."),
     EVENT(registry, alias_moved, "registry", "model_name", "registry",
           "An alias was set to a version, or removed."),
+    EVENT(registry, promotion_decided, "registry", "model_name", "registry",
+          "A version was judged against the one that holds an alias: it got the alias, or not."),
     EVENT(registry, stage_changed, "registry", "model_name", "registry",
           "A version went to another stage."),
     EVENT(registry, version_deleted, "registry", "model_name", "registry",
@@ -54,6 +57,8 @@ const struct event_type event_types[] = {
           "An endpoint's desired state has changed."),
     EVENT(deployment, rolled_back, "deployment", "endpoint", "deployment",
           "An endpoint went back to an earlier version."),
+    EVENT(deployment, retrain_requested, "deployment", "endpoint", "deployment",
+          "An endpoint's drift policy asks for another model: its pipeline is to be started."),
     EVENT(deployment, endpoint_deleted, "deployment", "endpoint", "deployment",
           "An endpoint was deleted."),
     EVENT(deployment, endpoint_state, "endpoint-state", "endpoint", "deployment",
@@ -72,9 +77,23 @@ const struct event_type event_types[] = {
           "What an endpoint predicts on, or what it answers, has changed: an episode begins."),
     EVENT(monitoring, drift_cleared, "monitoring", "endpoint", "monitoring",
           "An episode of drift is over."),
+    EVENT(monitoring, labels_received, "labels", "endpoint", "monitoring",
+          "What turned out to be true of predicted rows; anybody may say this."),
+    EVENT(monitoring, performance_degraded, "monitoring", "endpoint", "monitoring",
+          "A version predicts worse than allowed, as labels show: an episode begins."),
+    EVENT(monitoring, performance_recovered, "monitoring", "endpoint", "monitoring",
+          "An episode of degraded performance is over."),
     EVENT(alert, alert_fired, "alert", "fingerprint", "alert",
           "An alert fires that did not; who is told of it is decided by routes."),
     EVENT(alert, alert_resolved, "alert", "fingerprint", "alert", "An alert fires no longer."),
+    EVENT(pipeline, pipeline_started, "pipeline", "run", "pipeline",
+          "A run of a pipeline has begun."),
+    EVENT(pipeline, task_started, "pipeline", "run", "pipeline",
+          "A worker has begun an attempt at a task."),
+    EVENT(pipeline, task_finished, "pipeline", "run", "pipeline",
+          "An attempt at a task has ended, or a task without one."),
+    EVENT(pipeline, pipeline_finished, "pipeline", "run", "pipeline",
+          "A run of a pipeline has ended."),
     EVENT(bus, dead_letter, "dlq", "id", "every service",
           "An event that a consumer could not handle, with where it came from and why."),
     {0},

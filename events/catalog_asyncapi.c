@@ -127,6 +127,7 @@ headers_schema(void)
         {"ce_subject", "The key without the workspace.", false},
         {"ce_dataschema", "urn:<the message's full name>", false},
         {"ce_workspace", "Left out: default.", false},
+        {"ce_causationid", "Id of the event whose handling said this one; none: a command.", false},
         {"content-type", "application/protobuf", false},
         {"traceparent", "W3C trace context.", false},
     };

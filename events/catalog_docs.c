@@ -66,6 +66,11 @@ event_catalog_markdown(struct buf *out)
             "plain protobuf message\n(see `proto/`). Topics begin with a prefix, `modelbus` "
             "unless it is set. In workspaces other\nthan `default` the Kafka key is "
             "`<workspace>/<key>`.\n\n"
+            "Attributes: `ce_id`, `ce_source`, `ce_type` (these three others' events must have), "
+            "`ce_time`,\n`ce_subject` (the key), `ce_dataschema`, `ce_workspace` (left out: "
+            "`default`) and `ce_causationid`,\nthe id of the event during whose handling this one "
+            "was said; an event that a command or a clock\nbrought about has none. With "
+            "`traceparent` they make the chain that `modelbus event trace ID` walks.\n\n"
             "| topic | partitions | compacted | content |\n|---|---|---|---|\n");
     for (const struct event_topic *t = event_topics; t->suffix; t++)
         buf_printf(out, "| [%s](#topic-%s) | %d | %s | %s |\n", t->suffix, t->suffix, t->partitions,

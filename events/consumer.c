@@ -187,12 +187,12 @@ consumer_main(void *arg)
         }
         batch_drop(c);
         c->assigned = false;
+        c->list_again = true;
         life_condition("bus", false);
         log_warn("consumer waits", LOG_ERR(&err), LOG_INT("ms", wait_ms));
         nap(c, life_monotonic_ms() + wait_ms);
         wait_ms = wait_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait_ms * 2;
     }
-    release(c);
     return NULL;
 }
 
@@ -295,6 +295,7 @@ consumer_stop(struct consumer *c, int64_t deadline_ms)
     pthread_mutex_unlock(&c->mutex);
     bus_reader_wake(c->reader);
     pthread_join(c->thread, NULL);
+    release(c);
     consumer_free(c);
     return life_monotonic_ms() <= deadline_ms;
 }

@@ -55,11 +55,12 @@ struct consumer {
     struct ownership *ownership;
     char cluster[128];
     bool cluster_known, topics_created, listed, assigned;
+    bool list_again;    /* something failed: it may be a topic that is gone */
     struct slot *slots; /* the array under mutex when it changes; also next, end */
     int64_t *keys;      /* of ownership, by slot */
     bool *owned;        /* by slot */
     size_t slot_count;
-    int64_t next_list_ms, next_check_ms, next_report_ms, next_lag_ms;
+    int64_t next_check_ms, next_report_ms, next_lag_ms;
 
     struct item items[CONSUMER_BATCH];
     size_t count;

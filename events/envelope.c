@@ -2,6 +2,8 @@
 /* envelope.c - CloudEvents headers out and in. */
 #include "envelope.h"
 
+#include "origin.h"
+
 #include "auth/auth.h"
 #include "buf/text.h"
 #include "crypto/crypto.h"
@@ -17,6 +19,7 @@
 
 #define CONTENT_TYPE "application/protobuf"
 #define DEFAULT_WORKSPACE "default"
+#define HEADERS 11 /* that event_encode() writes */
 
 static char *
 format_time(struct arena *arena, int64_t ms)
@@ -118,7 +121,7 @@ event_encode(const char *prefix, struct event_envelope *envelope, const Protobuf
              struct arena *arena, struct bus_message *message, struct err *err)
 {
     const struct event_type *type = event_type_of(event->descriptor);
-    struct header_list headers = {.rows = arena_alloc(arena, 10 * sizeof(struct bus_header))};
+    struct header_list headers = {.rows = arena_alloc(arena, HEADERS * sizeof(struct bus_header))};
     size_t size = protobuf_c_message_get_packed_size(event);
     char topic[256];
 
@@ -153,6 +156,10 @@ event_encode(const char *prefix, struct event_envelope *envelope, const Protobuf
     add_header(&headers, "ce_dataschema", arena_printf(arena, "urn:%s", event->descriptor->name));
     add_header(&headers, "ce_workspace", arena_strdup(arena, envelope->workspace));
     add_header(&headers, "content-type", CONTENT_TYPE);
+    if (!envelope->cause[0])
+        snprintf(envelope->cause, sizeof(envelope->cause), "%s", event_origin_cause());
+    if (*envelope->cause)
+        add_header(&headers, "ce_causationid", arena_strdup(arena, envelope->cause));
     if (*traceparent(envelope))
         add_header(&headers, "traceparent", arena_strdup(arena, envelope->traceparent));
 
@@ -241,6 +248,9 @@ read_envelope(const struct bus_message *m, struct event_envelope *e, struct err 
     if (!attribute(m, "traceparent", false, parent, sizeof(parent), &ignored) &&
         trace_parse(parent, &trace))
         memcpy(e->traceparent, parent, sizeof(parent));
+    /* Nor does a broken cause. */
+    if (attribute(m, "ce_causationid", false, e->cause, sizeof(e->cause), &ignored))
+        e->cause[0] = '\0';
     return ERR_OK;
 }
 

@@ -4,8 +4,10 @@
  * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md).
  *
  * Headers: ce_specversion, ce_id, ce_source, ce_type, ce_time, ce_subject, ce_dataschema,
- * ce_workspace (an extension), content-type: application/protobuf, traceparent. The value is the plain message.
- * Required of others' events: ce_id, ce_source and ce_type. ce_workspace missing means "default";
+ * ce_workspace and ce_causationid (extensions), content-type: application/protobuf, traceparent. The value is the
+ * plain message. Required of others' events: ce_id, ce_source and ce_type. ce_workspace missing means "default";
+ * ce_causationid is the id of the event during whose handling this one was said (origin.h), and is
+ * not there when it was no event (a command, a clock) or its producer does not say it;
  * ce_specversion, when given, must be 1.x; another content-type is refused.
  *
  * What a consumer does with a message that is not a good event:
@@ -32,11 +34,12 @@ struct event_envelope {
     char subject[256];
     char workspace[64];
     int64_t time_ms;
-    char traceparent[56]; /* empty: none */
+    char traceparent[56];         /* empty: none */
+    char cause[EVENT_ID_MAX + 1]; /* ce_causationid; empty: none */
 };
 
-/* Headers and value of an event in arena; envelope.id empty: a new UUIDv7; the trace is
- * the thread's current one. topic gets the full name. */
+/* Headers and value of an event in arena; envelope.id empty: a new UUIDv7; trace and
+ * cause, when empty, are those of the thread (origin.h). topic gets the full name. */
 MUST_CHECK enum err_code event_encode(const char *prefix, struct event_envelope *envelope,
                                       const ProtobufCMessage *event, struct arena *arena,
                                       struct bus_message *message, struct err *err);

@@ -5,6 +5,7 @@
 #include "life/life.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
+#include "origin.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -133,7 +134,9 @@ hand_out(struct follower *f, const struct bus_message *m)
         if (f->options.on_bad)
             f->options.on_bad(f->options.arg, m, &err);
     } else {
+        event_origin_enter(&envelope);
         f->options.on_event(f->options.arg, type, &envelope, event, m);
+        event_origin_set(NULL);
     }
     if (m->partition < f->partitions)
         reach(f, m->partition, m->offset + 1);

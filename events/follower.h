@@ -28,7 +28,7 @@ struct follower_options {
     const char *prefix;
     const char *topic; /* suffix */
     bool from_end;
-    /* On the follower's thread. event NULL: a tombstone when message->value is NULL too (type NULL
+    /* On the follower's thread, whose origin (origin.h) is the event. event NULL: a tombstone when message->value is NULL too (type NULL
      * and envelope empty when it has no headers, as of most tools), else a type not in the catalogue. */
     void (*on_event)(void *arg, const struct event_type *type,
                      const struct event_envelope *envelope, const ProtobufCMessage *event,

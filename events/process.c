@@ -16,7 +16,7 @@
 
 #define S struct process_settings
 
-const struct config_key process_rows[] = {
+const struct config_key process_bus_rows[] = {
     CONFIG_STR(S, "BROKERS", brokers, "127.0.0.1:9092",
                "Kafka bootstrap list, host:port,host:port"),
     CONFIG_INT(S, "BUS_FETCH_WAIT_MS", bus_fetch_wait_ms, "500", 1, 10000,
@@ -25,6 +25,10 @@ const struct config_key process_rows[] = {
     CONFIG_STR(S, "BUS_PREFIX", bus_prefix, "modelbus", "First part of every topic's name"),
     CONFIG_STR(S, "BUS_PROPERTIES", bus_properties, NULL,
                "More librdkafka properties, name=value;name=value (TLS, SASL)"),
+    CONFIG_END,
+};
+
+const struct config_key process_rows[] = {
     {.name = "DRAIN_MS",
      .type = CONFIG_TYPE_INT,
      .offset = offsetof(S, drain_ms),

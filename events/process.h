@@ -26,8 +26,9 @@ struct process_settings {
     char *log_level;
 };
 
-/* The rows of struct process_settings. */
+/* The rows of struct process_settings: of every process, and of those on the bus. */
 extern const struct config_key process_rows[];
+extern const struct config_key process_bus_rows[];
 
 /* The calls get arg; all but start may be NULL. */
 struct process {
@@ -35,7 +36,7 @@ struct process {
     const char *name;                  /* "registry": modelbus-<name>, log */
     const char *prefix;                /* "REGISTRY" */
     const char *doc;                   /* one sentence */
-    const struct config_table *tables; /* {process_rows, &settings} and own */
+    const struct config_table *tables; /* {process_rows, &settings} and others */
     char *const *named;                /* the setting that names this instance */
     void *arg;
     void (*describe)(void *arg);                             /* --describe, to standard output */

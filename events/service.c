@@ -9,6 +9,7 @@
 
 #include "modelbus/bus/v1/queries.pb-c.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define RPC_KEY_MIN 16
@@ -75,12 +76,27 @@ stop_own(void *arg, int64_t deadline_ms)
     return p->service.spec->stop(&p->service, deadline_ms);
 }
 
+/* Of service.rpc, which comes and goes while other threads have something to tell it. */
+static pthread_mutex_t rpc_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void
+service_wake(struct service *service, const char *topic)
+{
+    pthread_mutex_lock(&rpc_lock);
+    if (service->rpc)
+        rpc_server_wake(service->rpc, topic);
+    pthread_mutex_unlock(&rpc_lock);
+}
+
 static bool
 stop_rpc(void *arg, int64_t deadline_ms)
 {
     struct program *p = arg;
 
-    return rpc_server_stop(TAKE_PTR(p->service.rpc), deadline_ms);
+    pthread_mutex_lock(&rpc_lock);
+    struct rpc_server *server = TAKE_PTR(p->service.rpc);
+    pthread_mutex_unlock(&rpc_lock);
+    return rpc_server_stop(server, deadline_ms);
 }
 
 static bool
@@ -94,12 +110,23 @@ stop_consumer(void *arg, int64_t deadline_ms)
     return true;
 }
 
+static const char *
+stuck_part(void *arg)
+{
+    const struct service *s = arg;
+    int64_t oldest = life_monotonic_ms() - SERVICE_STUCK_MS;
+
+    if (s->consumer && consumer_beat_ms(s->consumer) < oldest)
+        return "consumer";
+    return s->outbox && outbox_beat_ms(s->outbox) < oldest ? "outbox" : NULL;
+}
+
 static bool
 stop_watching(void *arg, int64_t deadline_ms)
 {
     (void)arg;
     (void)deadline_ms;
-    service_watch(NULL);
+    service_watch(NULL, NULL);
     return true;
 }
 
@@ -171,7 +198,10 @@ start_rpc(struct program *p, struct err *err)
             (struct rpc_interface){&modelbus__bus__v1__bus__descriptor, bus_queries, s};
     if (n == 0)
         return ERR_OK;
-    if (rpc_server_start(&s->rpc, &options, p->interfaces, err))
+    pthread_mutex_lock(&rpc_lock);
+    enum err_code code = rpc_server_start(&s->rpc, &options, p->interfaces, err);
+    pthread_mutex_unlock(&rpc_lock);
+    if (code)
         return err_wrap(err, "rpc on '%s'", s->settings.rpc_url);
     life_on_stop("rpc", stop_rpc, p);
     log_info("listening", LOG_STR("what", "rpc"), LOG_STR("url", s->settings.rpc_url));
@@ -223,7 +253,7 @@ start(void *arg, struct err *err)
     /* Queries look at the consumer: it is there before them and after them. */
     if (start_consumer(p, err) || start_rpc(p, err))
         return err->code;
-    service_watch(s);
+    service_watch(stuck_part, s);
     life_on_stop("health", stop_watching, p);
     log_info("started", LOG_STR("instance", p->process.instance));
     return ERR_OK;
@@ -270,6 +300,7 @@ service_main(int argc, char **argv, const struct service_spec *spec)
     char http_bind[64];
     struct program *p = &program;
     const struct config_table tables[] = {
+        {process_bus_rows, &p->process.settings},
         {process_rows, &p->process.settings},
         {rows, &p->service.settings},
         {spec->config, spec->config_target}, /* the end when the service has none */

@@ -46,8 +46,8 @@ struct service {
     struct db_pool *db;
     struct outbox *outbox;
     struct consumer *consumer;
-    struct rpc_server *rpc;
-    void *state; /* the service's own, from spec->start */
+    struct rpc_server *rpc; /* see service_wake() */
+    void *state;            /* the service's own, from spec->start */
 };
 
 struct service_spec {
@@ -73,6 +73,9 @@ struct service_spec {
 };
 
 int service_main(int argc, char **argv, const struct service_spec *spec);
+
+/* rpc_server_wake() of the service's server, when it has one. Any thread, also while it starts or stops. */
+void service_wake(struct service *service, const char *topic);
 
 /*
  * The admin routes' answers, for programs that run their own HTTP server (inference, gateway); arg is

@@ -12,7 +12,8 @@ void service_setting_rows(const struct service_spec *spec, struct config_key row
 /* --describe: settings, queries, events as one JSON object on standard output. */
 void service_describe(const struct service_spec *spec, const struct config_table *tables);
 
-/* Whose loops /healthz watches; NULL: none. */
-void service_watch(struct service *service);
+/* What /healthz asks: the name of a part that is stuck, or NULL. stuck NULL: nothing is asked. Once this
+ * has returned, the one before is not called any more. */
+void service_watch(const char *(*stuck)(void *arg), void *arg);
 MUST_CHECK enum err_code service_admin_start(struct http_server **server, const char *bind,
                                              struct err *err);

@@ -5,14 +5,16 @@
 
 PACKAGES_build=(build-essential cmake ninja-build pkg-config
     librdkafka-dev libpq-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
-    libjansson-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev)
+    libjansson-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libglib2.0-dev)
 PACKAGES_run=(postgresql)
 # The programs' libraries, in the container image, and what its health checks use.
-PACKAGES_image=(librdkafka1 libpq5 libnng1 libprotobuf-c1 libjansson4 libyaml-0-2 libmicrohttpd12 libcurl4 libssl3
+PACKAGES_image=(librdkafka1 libpq5 libnng1 libprotobuf-c1 libjansson4 libyaml-0-2 libmicrohttpd12 libcurl4 libssl3 libglib2.0-0
     ca-certificates curl)
+# What the tasks of docs/examples/pipelines import, for workers in containers.
+PACKAGES_worker=(python3 python3-xgboost python3-sklearn)
 PACKAGES_demo=(python3 python3-xgboost python3-sklearn python3-protobuf python3-confluent-kafka)
 PACKAGES_package=(dpkg-dev file)
-PACKAGES_test=("${PACKAGES_package[@]}" debootstrap lintian systemd libcriterion-dev python3-pytest python3-yaml python3-venv python3-psutil python3-aiosmtpd kcat maven default-jre-headless procps iproute2 curl jq shellcheck wrk prometheus prometheus-alertmanager)
+PACKAGES_test=("${PACKAGES_package[@]}" debootstrap lintian systemd libcriterion-dev python3-pytest python3-yaml python3-jsonschema python3-venv python3-psutil python3-aiosmtpd kcat maven default-jre-headless procps iproute2 curl jq shellcheck wrk prometheus prometheus-alertmanager)
 # A Docker engine of their own for the tests with the label compose.
 PACKAGES_compose=(docker.io docker-compose debootstrap iptables slirp4netns maven default-jre-headless)
 # Debian 13 has Docker's client in a package of its own.

@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "http/http.h"
+#include "trace/trace.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ fetch(struct cli *cli, struct http_client_request *request, bool with_body, cons
     CLEANUP(mem_free) char *token = NULL;
     CLEANUP(mem_free) char *content_type = mem_printf("Content-Type: %s", type);
     CLEANUP(mem_free) char *key = NULL;
+    char traceparent[sizeof("traceparent: ") + TRACE_PARENT_LEN] = "traceparent: ";
     struct http_client_response response = {0};
     char id[37];
     size_t count = 1;
@@ -81,6 +83,10 @@ fetch(struct cli *cli, struct http_client_request *request, bool with_body, cons
         crypto_uuid7(id);
         key = mem_printf("Idempotency-Key: %s", id);
         headers[count++] = key;
+    }
+    if (trace_current()) {
+        trace_format(trace_current(), traceparent + strlen(traceparent));
+        headers[count++] = traceparent;
     }
     request->headers = headers;
     enum err_code code = http_fetch(request, &response, err);

@@ -70,23 +70,58 @@ read_plan(const struct cli *cli, struct check *check, struct err *err)
     return ERR_OK;
 }
 
+static enum err_code
+read_rules(const struct cli *cli, struct check *check, struct err *err)
+{
+    enum drift_profile profile = check->plan.profile;
+
+    if (column_rules_read(cli, &check->rules, err))
+        return err->code;
+    for (size_t i = 0; i < check->rules.count; i++) {
+        const struct column_rule *rule = &check->rules.items[i];
+        enum drift_method method;
+        if (rule->method && drift_method_from_name(rule->method, profile, &method) &&
+            !drift_offers(profile, method))
+            return err_set(err, ERR_INVALID, "--column: '%s': the profile %s has no %s", rule->name,
+                           drift_profile_name(profile), rule->method);
+    }
+    return ERR_OK;
+}
+
 /* A name that neither file has is a mistake, not a column without drift. */
 static enum err_code
-check_names(const struct check *check, char *const *names, const char *option, struct err *err)
+check_name(const struct check *check, const char *name, const char *option, struct err *err)
 {
-    for (; names && *names; names++) {
-        const char *near = NULL;
-        bool known = false;
-        for (size_t i = 0; i < table_columns(check->table) && !known; i++) {
-            const char *name = table_column_name(check->table, i);
-            known = strcmp(name, *names) == 0;
-            near = text_nearer(*names, near, name);
-        }
-        if (!known)
-            return err_set(err, ERR_INVALID, "--%s: neither file has a column '%s'%s%s%s", option,
-                           *names, near ? "; did you mean '" : "", near ? near : "",
-                           near ? "'?" : "");
+    const char *near = NULL;
+
+    for (size_t i = 0; i < table_columns(check->table); i++) {
+        const char *column = table_column_name(check->table, i);
+        if (strcmp(column, name) == 0)
+            return ERR_OK;
+        near = text_nearer(name, near, column);
     }
+    return err_set(err, ERR_INVALID, "--%s: neither file has a column '%s'%s%s%s", option, name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static enum err_code
+check_names(const struct check *check, struct err *err)
+{
+    const struct {
+        const char *option;
+        char *const *names;
+    } lists[] = {{"columns", check->columns},
+                 {"ignore", check->ignored},
+                 {"categorical", check->categorical},
+                 {"numeric", check->numeric}};
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (char *const *name = lists[i].names; name && *name; name++)
+            if (check_name(check, *name, lists[i].option, err))
+                return err->code;
+    for (size_t i = 0; i < check->rules.count; i++)
+        if (check_name(check, check->rules.items[i].name, "column", err))
+            return err->code;
     return ERR_OK;
 }
 
@@ -110,25 +145,25 @@ read_files(const struct cli *cli, struct check *check, struct err *err)
     for (size_t s = 0; s < TABLE_SIDES; s++)
         if (!table_rows(check->table, (enum table_side)s))
             return err_set(err, ERR_INVALID, "%s: there are no rows", check->paths[s]);
-    if (check_names(check, check->columns, "columns", err) ||
-        check_names(check, check->categorical, "categorical", err) ||
-        check_names(check, check->numeric, "numeric", err))
-        return err->code;
-    return ERR_OK;
+    return check_names(check, err);
 }
 
 static enum err_code
 compare(struct check *check, struct err *err)
 {
-    size_t words = TABLE_WORDS_MAX + 2, tests = 0;
+    size_t words = table_words(check->table), tests = 0;
 
-    check->count = table_columns(check->table);
-    check->checked = mem_calloc(check->count + 1, sizeof(*check->checked));
-    check->codes = mem_alloc(words * sizeof(*check->codes));
+    check->checked = mem_calloc(table_columns(check->table) + 1, sizeof(*check->checked));
+    check->codes = mem_alloc((words + 1) * sizeof(*check->codes));
     memset(check->codes, 0xFF, words * sizeof(*check->codes)); /* DRIFT_MISSING */
-    for (size_t i = 0; i < check->count; i++)
-        if (drift_check_column(check, i, &check->checked[i], err))
+    for (size_t i = 0; i < table_columns(check->table); i++) {
+        if (drift_named(check->ignored, table_column_name(check->table, i)))
+            continue;
+        if (drift_check_column(check, i, &check->checked[check->count++], err))
             return err->code;
+    }
+    if (check->ignored && !check->count)
+        return err_set(err, ERR_INVALID, "--ignore leaves no column");
     struct drift_verdict **verdicts =
         mem_calloc(2 * check->count + 1, sizeof(struct drift_verdict *));
     for (size_t i = 0; i < check->count; i++) {
@@ -160,7 +195,9 @@ check_done(struct check *check)
     }
     free(check->checked);
     free(check->codes);
+    column_rules_done(&check->rules);
     names_free(check->columns);
+    names_free(check->ignored);
     names_free(check->categorical);
     names_free(check->numeric);
     table_free(check->table);
@@ -170,10 +207,14 @@ static enum err_code
 run_check(struct cli *cli, struct err *err)
 {
     struct check check = {.columns = names_of(cli, "columns"),
+                          .ignored = names_of(cli, "ignore"),
                           .categorical = names_of(cli, "categorical"),
                           .numeric = names_of(cli, "numeric")};
     enum err_code code = read_plan(cli, &check, err);
 
+    drift_keep_memory();
+    if (!code)
+        code = read_rules(cli, &check, err);
     if (!code)
         code = read_files(cli, &check, err);
     if (!code)
@@ -196,7 +237,9 @@ static const struct option_row check_options[] = {
     {"threshold", "X", "of the p-value or the distance (default: by method)", NULL, 't'},
     {"correction", "NAME", "holm, bh, none (default: holm in the profile native)", "holm bh none",
      0},
+    {"column", "NAME=X[,METHOD]", COLUMN_RULE_DOC, NULL, 0},
     {"columns", "A,B", "only these", NULL, 'c'},
+    {"ignore", "A,B", "not these", NULL, 0},
     {"categorical", "A,B", "take these for categories", NULL, 0},
     {"numeric", "A,B", "take these for numbers", NULL, 0},
     {NULL, NULL, NULL, NULL, 0},
@@ -212,6 +255,7 @@ const struct command drift_commands[] = {
      .examples =
          "  modelbus drift check train.csv today.csv\n"
          "  modelbus drift check train.csv today.ndjson --method psi --threshold 0.25\n"
+         "  modelbus drift check train.csv today.csv --column age=0.001 --column income=0.25,psi\n"
          "  modelbus drift check train.csv today.csv --profile evidently --json | jq .drifted\n"
          "  zcat today.csv.gz | modelbus drift check train.csv - --columns age,income\n"
          "\nExit codes: 0 no drift, 7 drift found, 8 no drift found but a column could not be "

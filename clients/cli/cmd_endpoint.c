@@ -25,6 +25,7 @@ static const struct column fields[] = {
     {"detail", "status_detail", NULL},
     {"held", "held", NULL},
     {"on drift", "drift_policy.on_drift", NULL},
+    {"retrains by", "drift_policy.pipeline", NULL},
     {"generation", "generation", NULL},
     {"artifact", "target.artifact.uri", NULL},
     {"updated", "updated_at_ms", format_time},
@@ -169,6 +170,7 @@ static const struct column action_columns[] = {
     {"VERSION", "version", NULL},
     {"ACTION", "action", NULL},
     {"TO", "to_version", NULL},
+    {"PIPELINE", "pipeline", NULL},
     {"WHY", "why", NULL},
     {"REPORT", "report_id", NULL},
     {NULL, NULL, NULL},
@@ -178,16 +180,26 @@ static enum err_code
 run_policy(struct cli *cli, struct err *err)
 {
     CLEANUP(mem_free) char *name = api_encode(cli_word(cli, 0));
-    const char *on_drift = cli_option(cli, "on-drift");
-    int64_t cool_down, avoid;
+    const char *on_drift = cli_option(cli, "on-drift"), *pipeline = cli_option(cli, "pipeline");
+    int64_t cool_down, avoid, retrain_cool_down, retrains;
 
     if (cli_number(cli, "cool-down", 1, 31622400, 0, &cool_down, err) ||
-        cli_number(cli, "avoid", 1, 31622400, 0, &avoid, err))
+        cli_number(cli, "avoid", 1, 31622400, 0, &avoid, err) ||
+        cli_number(cli, "retrain-cool-down", 1, 31622400, 0, &retrain_cool_down, err) ||
+        cli_number(cli, "retrains-per-day", 1, 1000, 0, &retrains, err))
         return err->code;
     if (!on_drift)
-        return err_set(err, ERR_INVALID, "say what to do: --on-drift none or --on-drift rollback");
-    json_t *body = json_pack("{s{ss sI sI}}", "policy", "on_drift", on_drift, "cool_down_s",
-                             (json_int_t)cool_down, "avoid_s", (json_int_t)avoid);
+        return err_set(err, ERR_INVALID,
+                       "say what to do: --on-drift none, rollback, retrain or "
+                       "rollback_and_retrain");
+    if (strstr(on_drift, "retrain") && !pipeline)
+        return err_set(err, ERR_INVALID,
+                       "say which pipeline trains the model anew: --pipeline NAME");
+    json_t *body =
+        json_pack("{s{ss sI sI ss* sI sI}}", "policy", "on_drift", on_drift, "cool_down_s",
+                  (json_int_t)cool_down, "avoid_s", (json_int_t)avoid, "pipeline", pipeline,
+                  "retrain_cool_down_s", (json_int_t)retrain_cool_down, "retrains_per_day",
+                  (json_int_t)retrains);
     CLEANUP(mem_free) char *path = mem_printf("endpoints/%s/drift-policy", name);
     return change(cli, "PUT", body, path, err);
 }
@@ -207,9 +219,13 @@ run_actions(struct cli *cli, struct err *err)
 }
 
 static const struct option_row policy_options[] = {
-    {"on-drift", "ACTION", "none or rollback", "none rollback", 0},
-    {"cool-down", "S", "after acting, do nothing for so long (3600)", NULL, 0},
+    {"on-drift", "ACTION", "none, rollback, retrain or rollback_and_retrain",
+     "none rollback retrain rollback_and_retrain", 0},
+    {"cool-down", "S", "after a rollback, do not roll back again for so long (3600)", NULL, 0},
     {"avoid", "S", "do not go back to a version left because of drift (86400)", NULL, 0},
+    {"pipeline", "NAME", "the pipeline that trains the model anew", NULL, 0},
+    {"retrain-cool-down", "S", "after asking for it, do not ask again for so long (3600)", NULL, 0},
+    {"retrains-per-day", "N", "ask at most so often in 24 hours (4)", NULL, 0},
     {NULL, NULL, NULL, NULL, 0},
 };
 static const struct option_row create_options[] = {
@@ -253,6 +269,8 @@ const struct command endpoint_commands[] = {
      .options = policy_options,
      .examples = "  modelbus endpoint policy churn --on-drift rollback\n"
                  "  modelbus endpoint policy churn --on-drift rollback --cool-down 600\n"
+                 "  modelbus endpoint policy churn --on-drift rollback_and_retrain --pipeline "
+                 "retrain-churn --retrains-per-day 3\n"
                  "  modelbus endpoint policy churn --on-drift none\n"},
     {.path = "endpoint actions",
      .args = "NAME",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_event.c - `modelbus event publish|types`; event_tail.c follows. */
+/* cmd_event.c - `modelbus event publish|types`; event_tail.c follows, event_trace.c walks. */
 #include "event.h"
 #include "output.h"
 #include "settings.h"
@@ -98,7 +98,7 @@ run_publish(struct cli *cli, struct err *err)
     CLEANUP(arena_free) struct arena *arena = arena_new(0, ARENA_LIMIT);
     CLEANUP(mem_free) char *text = NULL;
     const char *source = cli_option(cli, "source"), *workspace = cli_option(cli, "workspace");
-    const char *id = cli_option(cli, "id"), *prefix;
+    const char *id = cli_option(cli, "id"), *cause = cli_option(cli, "cause"), *prefix;
     const struct event_topic *topic;
     const struct event_type *type = NULL;
     struct event_envelope envelope = {0};
@@ -112,8 +112,9 @@ run_publish(struct cli *cli, struct err *err)
     if (!type)
         return err_set(err, ERR_INVALID, "'%s' is a topic; say which type of event",
                        cli_word(cli, 0));
-    if (id && strlen(id) > EVENT_ID_MAX)
-        return err_set(err, ERR_INVALID, "--id: at most %d bytes", EVENT_ID_MAX);
+    if ((id && strlen(id) > EVENT_ID_MAX) || (cause && strlen(cause) > EVENT_ID_MAX))
+        return err_set(err, ERR_INVALID, "--id, --cause: at most %d bytes", EVENT_ID_MAX);
+    snprintf(envelope.cause, sizeof(envelope.cause), "%s", cause ? cause : "");
     snprintf(envelope.id, sizeof(envelope.id), "%s", id ? id : "");
     snprintf(envelope.source, sizeof(envelope.source), "%s", source ? source : "/modelbus/cli");
     snprintf(envelope.workspace, sizeof(envelope.workspace), "%s",
@@ -168,6 +169,7 @@ run_types(struct cli *cli, struct err *err)
 }
 
 static const struct option_row publish_options[] = {
+    {"cause", "ID", "the event that caused it", NULL, 0},
     {"id", "ID", "the event's id (a new UUID); consumers handle an id once", NULL, 0},
     {"source", "SOURCE", "who says it (/modelbus/cli)", NULL, 0},
     {NULL, NULL, NULL, NULL, 0},
@@ -176,6 +178,11 @@ static const struct option_row tail_options[] = {
     {"from-start", NULL, "everything that the topics hold, then what comes", NULL, 0},
     {"count", "N", "stop after N events", NULL, 'n'},
     {"type", "TYPE", "only this type", COMPLETE_EVENT, 0},
+    {NULL, NULL, NULL, NULL, 0},
+};
+static const struct option_row trace_options[] = {
+    {"last", "TYPE", "the newest event of this type instead of an ID", COMPLETE_EVENT, 0},
+    {"key", "KEY", "of this key: an endpoint, a model", NULL, 0},
     {NULL, NULL, NULL, NULL, 0},
 };
 static const struct option_row types_options[] = {
@@ -194,6 +201,16 @@ const struct command event_commands[] = {
      .examples = "  modelbus event tail\n"
                  "  modelbus event tail registry deployment --from-start --json | jq .data\n"
                  "  modelbus event tail ModelLoadFailed\n"},
+    {.path = "event trace",
+     .args = "[ID] [TOPIC ...]",
+     .doc = "Show an event with what caused it and all that it caused, and others of its trace",
+     .run = event_trace,
+     .options = trace_options,
+     .complete = COMPLETE_TOPIC,
+     .examples = "  modelbus event trace --last DriftDetected --key churn\n"
+                 "  modelbus event trace 0192e2c3-5b1e-7cc5-b0d6-4f1f0f3b5a01\n"
+                 "  modelbus event trace ID --json | jq -r '.events[].type'\n"
+                 "  modelbus event trace ID predictions monitoring   # only these topics\n"},
     {.path = "event publish",
      .args = "TYPE [JSON]",
      .doc = "Publish an event; JSON may be @FILE or - (standard input, the default)",

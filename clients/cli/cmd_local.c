@@ -62,13 +62,17 @@ find_supervisor(char program[PATH_MAX], struct err *err)
     return err_set(err, ERR_NOT_FOUND, "the program modelbus-supervisor is not beside modelbus");
 }
 
+/* A supervisor that did not start is gone when this returns. */
 static enum err_code
-report_start(struct cli *cli, const char *dir, const char *line, struct err *err)
+report_start(struct cli *cli, const char *dir, pid_t supervisor, const char *line, struct err *err)
 {
     CLEANUP(mem_free) char *log = localdir_path(dir, "logs/supervisor.log");
     json_t *said = json_loads(line, 0, NULL);
     json_t *env = NULL;
 
+    if (!json_is_true(json_object_get(said, "ready")))
+        while (waitpid(supervisor, NULL, 0) < 0 && errno == EINTR)
+            ;
     if (!said) {
         localdir_tail(log, 5, "  ", stderr);
         return err_set(err, ERR_INTERNAL, "the supervisor ended unexpectedly; see %s", log);
@@ -141,7 +145,7 @@ start_detached(struct cli *cli, const char *dir, char **words, struct err *err)
         if (n > 0)
             buf_add(&line, chunk, (size_t)n);
     close(ends[0]);
-    return report_start(cli, dir, line.data ? line.data : "", err);
+    return report_start(cli, dir, pid, line.data ? line.data : "", err);
 }
 
 static enum err_code
@@ -361,7 +365,7 @@ const struct command local_commands[] = {
      .doc = "Print the parts' logs",
      .run = run_logs,
      .options = logs_options,
-     .complete = "alert bus deployment experiment gateway inference monitoring postgres registry "
-                 "supervisor"},
+     .complete = "alert bus deployment experiment gateway inference monitoring pipeline postgres "
+                 "registry supervisor"},
     {.path = NULL},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_monitor.c - `modelbus drift status|reports|show|rules`: what the monitoring service found. */
 #include "api.h"
+#include "column_rule.h"
 #include "output.h"
 
 #include <math.h>
@@ -33,6 +34,7 @@ static const struct column fields[] = {
     {"rows so far", "window.rows", NULL},
     {"reference", "reference.kind", NULL},
     {"reference rows", "reference.rows", NULL},
+    {"rows learned", "reference.learned_rows", NULL},
     {"problem", "reference.problem", NULL},
     {"last report", "last_report_id", NULL},
     {"rows dropped", "rows_dropped", NULL},
@@ -85,6 +87,16 @@ static const struct column report_fields[] = {
     {"episode", "episode", NULL},
     {NULL, NULL, NULL},
 };
+static const struct column segment_columns[] = {
+    {"SEGMENT", "name", NULL},
+    {"ROWS", "current_rows", NULL},
+    {"REFERENCE", "reference_rows", NULL},
+    {"OUTCOME", "outcome", NULL},
+    {"DRIFTED", "drifted", NULL},
+    {"CHECKED", "checked", NULL},
+    {"WHY", "reason", NULL},
+    {NULL, NULL, NULL},
+};
 static const struct column verdict_columns[] = {
     {"COLUMN", "column", NULL},
     {"FINDING", "finding", NULL},
@@ -99,34 +111,21 @@ static const struct column verdict_columns[] = {
     {NULL, NULL, NULL},
 };
 
-/* What was set; 0 and false are the default. */
-static void
-print_rules(const struct cli *cli, const json_t *rules)
-{
-    json_t *set = json_object();
-    const char *name;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)rules, name, value)
-    {
-        if (json_is_true(value) || (json_is_string(value) && *json_string_value(value)) ||
-            (json_is_number(value) && json_number_value(value) != 0))
-            json_object_set(set, name, value);
-    }
-    puts(json_object_size(set) ? "\nrules" : "\nrules        the default ones");
-    output_fields(cli, set, rule_fields);
-    json_decref(set);
-}
-
 static void
 print_monitor(struct cli *cli, json_t *answer)
 {
     const json_t *monitor = json_object_get(answer, "monitor");
 
     if (!output_json(cli, monitor)) {
-        const json_t *special = json_at(monitor, "rules.columns");
+        const json_t *special = json_at(monitor, "rules.columns"), *segment;
+        size_t i;
         output_fields(cli, monitor, fields);
-        print_rules(cli, json_object_get(monitor, "rules"));
+        puts("\nrules");
+        output_set_fields(cli, json_object_get(monitor, "rules"), rule_fields);
+        json_array_foreach(json_at(monitor, "rules.segments"), i, segment)
+            printf("%s %s", i ? "," : "segments    ", json_string_value(segment));
+        if (json_array_size(json_at(monitor, "rules.segments")))
+            putchar('\n');
         if (json_array_size(special)) {
             putchar('\n');
             output_table(cli, special, column_rule_columns, "");
@@ -202,8 +201,11 @@ static json_t *
 verdict_row(const json_t *verdict, const json_t *histograms, bool drawn)
 {
     const char *name = json_text_at(verdict, "column"), *finding = json_text_at(verdict, "finding");
+    const char *segment = json_text_at(verdict, "segment");
+    CLEANUP(mem_free)
+    char *shown = *segment ? mem_printf("%s: %s", segment, name) : mem_strdup(name);
     json_t *row =
-        json_pack("{ss ss ss ss ss}", "column", name, "finding", finding, "method",
+        json_pack("{ss ss ss ss ss}", "column", shown, "finding", finding, "method",
                   json_text_at(verdict, "method"), "verdict", json_text_at(verdict, "outcome"),
                   "reason", json_text_at(verdict, "reason"));
     const json_t *threshold = json_object_get(verdict, "threshold"), *histogram;
@@ -217,7 +219,7 @@ verdict_row(const json_t *verdict, const json_t *histograms, bool drawn)
                                          json_number_value(threshold)));
     json_array_foreach(histograms, i, histogram)
     {
-        if (!drawn || strcmp(finding, "distribution") != 0 ||
+        if (!drawn || *segment || strcmp(finding, "distribution") != 0 ||
             strcmp(json_text_at(histogram, "column"), name) != 0)
             continue;
         CLEANUP(mem_free) char *ref = bars_of(json_object_get(histogram, "reference"));
@@ -255,6 +257,10 @@ run_show(struct cli *cli, struct err *err)
         putchar('\n');
         output_table(cli, rows, verdict_columns, "no columns");
         json_decref(rows);
+        if (json_array_size(json_object_get(report, "segments"))) {
+            putchar('\n');
+            output_table(cli, json_object_get(report, "segments"), segment_columns, "");
+        }
         printf("\n%lld of %lld columns drifted\n", (long long)json_int_at(report, "drifted"),
                (long long)json_int_at(report, "checked"));
     }
@@ -342,22 +348,44 @@ set_ignored(const struct cli *cli, json_t *rules, bool *changed)
     }
 }
 
-/* "--column age=0.01". */
-static enum err_code
-set_column(const struct cli *cli, json_t *rules, bool *changed, struct err *err)
+/* "--segment country,plan": these and no others. */
+static void
+set_segments(const struct cli *cli, json_t *rules, bool *changed)
 {
-    const char *text = cli_option(cli, "column"), *equals = text ? strrchr(text, '=') : NULL;
-    char *end = NULL;
+    const char *p = cli_option(cli, "segment");
+    json_t *list;
 
-    if (!text)
-        return ERR_OK;
-    double value = equals ? strtod(equals + 1, &end) : 0;
-    if (!equals || equals == text || !equals[1] || *end || !(value > 0) || isinf(value))
-        return err_set(err, ERR_INVALID, "--column: '%s' is not NAME=THRESHOLD", text);
-    CLEANUP(mem_free) char *name = mem_strndup(text, (size_t)(equals - text));
-    json_object_set_new(column_rule(rules, name), "threshold", json_real(value));
+    if (!p)
+        return;
+    list = json_array();
+    for (; *p; p += strcspn(p, ","), p += *p == ',') {
+        CLEANUP(mem_free) char *name = mem_strndup(p, strcspn(p, ","));
+        if (*name)
+            json_array_append_new(list, json_string(name));
+    }
+    json_object_set_new(rules, "segments", list);
     *changed = true;
-    return ERR_OK;
+}
+
+static enum err_code
+set_columns(const struct cli *cli, json_t *rules, bool *changed, struct err *err)
+{
+    struct column_rules given;
+    enum err_code code = column_rules_read(cli, &given, err);
+
+    for (size_t i = 0; i < given.count && !code; i++) {
+        const struct column_rule *rule = &given.items[i];
+        json_t *kept = column_rule(rules, rule->name);
+        if (rule->method) {
+            json_object_set_new(kept, "method", json_string(rule->method));
+            json_object_del(kept, "threshold"); /* of another method it means something else */
+        }
+        if (!isnan(rule->threshold))
+            json_object_set_new(kept, "threshold", json_real(rule->threshold));
+        *changed = true;
+    }
+    column_rules_done(&given);
+    return code;
 }
 
 static enum err_code
@@ -371,6 +399,8 @@ run_rules(struct cli *cli, struct err *err)
         return err->code;
     const json_t *now = json_at(answer, "monitor.rules");
     rules = now && !cli_option(cli, "reset") ? json_deep_copy(now) : json_object();
+    if (json_is_object(json_at(now, "performance"))) /* `label rules` sets them */
+        json_object_set(rules, "performance", json_object_get(now, "performance"));
     changed = cli_option(cli, "reset") != NULL;
     enum err_code code = ERR_OK;
     if (set_count(cli, rules, "window", "window_rows", 10000000, &changed, err) ||
@@ -381,9 +411,10 @@ run_rules(struct cli *cli, struct err *err)
         set_count(cli, rules, "min-columns", "min_columns", 8192, &changed, err) ||
         set_count(cli, rules, "raise-after", "raise_after", 1000, &changed, err) ||
         set_count(cli, rules, "clear-after", "clear_after", 1000, &changed, err) ||
-        set_words(cli, rules, &changed, err) || set_column(cli, rules, &changed, err))
+        set_words(cli, rules, &changed, err) || set_columns(cli, rules, &changed, err))
         code = err->code;
     set_ignored(cli, rules, &changed);
+    set_segments(cli, rules, &changed);
     if (!code && changed) {
         json_t *body = json_pack("{sO}", "rules", rules);
         json_decref(answer);
@@ -410,14 +441,15 @@ static const struct option_row rule_options[] = {
     {"seconds", "S", "... or so long after its first row", NULL, 0},
     {"slide", "ROWS", "a new window begins every so many rows", NULL, 0},
     {"min-rows", "ROWS", "a window with fewer says nothing (100)", NULL, 0},
-    {"reference-rows", "ROWS", "without a sample: the first so many (1000)", NULL, 0},
+    {"reference-rows", "ROWS", "rows to learn from what no sample has (1000)", NULL, 0},
     {"profile", "NAME", "native, or as evidently or scipy decide", "native evidently scipy", 0},
     {"method", "NAME", "for all columns (by column)",
      "auto ks chi2 chi2_contingency chisquare z psi wasserstein jensenshannon hellinger", 'm'},
     {"threshold", "X", "of the p-value or the distance (by method)", NULL, 't'},
     {"correction", "NAME", "holm (default), bh, none", "holm bh none", 0},
-    {"column", "NAME=X", "another threshold for one column", NULL, 'c'},
+    {"column", "NAME=X[,METHOD]", COLUMN_RULE_DOC, NULL, 'c'},
     {"ignore", "A,B", "do not judge these columns", NULL, 0},
+    {"segment", "A,B", "judge the rows by the values of these columns, too", NULL, 0},
     {"min-columns", "N", "a window drifts with so many columns (1)", NULL, 0},
     {"raise-after", "N", "windows in a row that begin an episode (3)", NULL, 0},
     {"clear-after", "N", "windows in a row that end it (2)", NULL, 0},
@@ -449,6 +481,7 @@ const struct command monitor_commands[] = {
      .examples = "  modelbus drift rules churn\n"
                  "  modelbus drift rules churn --window 2000 --method psi --threshold 0.25\n"
                  "  modelbus drift rules churn --ignore request_id,hour --column age=0.001\n"
+                 "  modelbus drift rules churn --segment country\n"
                  "  modelbus drift rules churn --off\n"},
     {.path = NULL},
 };

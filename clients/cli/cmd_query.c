@@ -12,6 +12,7 @@
 #include "modelbus/experiment/v1/queries.pb-c.h"
 #include "modelbus/gateway/v1/queries.pb-c.h"
 #include "modelbus/monitoring/v1/queries.pb-c.h"
+#include "modelbus/pipeline/v1/queries.pb-c.h"
 #include "modelbus/registry/v1/queries.pb-c.h"
 
 #include <ctype.h>
@@ -32,6 +33,7 @@ static const struct {
     {"deployment", &modelbus__deployment__v1__deployment__descriptor},
     {"monitoring", &modelbus__monitoring__v1__monitoring__descriptor},
     {"alert", &modelbus__alert__v1__alerts__descriptor},
+    {"pipeline", &modelbus__pipeline__v1__pipelines__descriptor},
     {"gateway", &modelbus__gateway__v1__gateway__descriptor},
 };
 

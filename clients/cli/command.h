@@ -50,7 +50,7 @@ extern const struct option_row global_options[];
      table_++) for (const struct command *c = *table_; c->path; c++)
 
 #define CLI_WORDS_MAX 64
-#define CLI_OPTIONS_MAX 32
+#define CLI_OPTIONS_MAX 256 /* some may be given once for each column */
 
 /* One call of the program. */
 struct cli {
@@ -74,6 +74,8 @@ struct cli {
 MUST_CHECK enum err_code cli_parse(struct cli *cli, int argc, char *const *argv, struct err *err);
 /* Value of an option; NULL when not given. A switch gives "". */
 const char *cli_option(const struct cli *cli, const char *name);
+/* Of an option that was given several times the n-th value, from 0; NULL: there are no more. */
+const char *cli_option_at(const struct cli *cli, const char *name, size_t n);
 /* The same as a number; fallback when not given. */
 MUST_CHECK enum err_code cli_number(const struct cli *cli, const char *name, int64_t min,
                                     int64_t max, int64_t fallback, int64_t *value, struct err *err);
@@ -98,5 +100,6 @@ const char *nearest_word(const char *word, const char *(*each)(void *arg, size_t
 
 extern const struct command alert_commands[], artifact_commands[], completion_commands[],
     deploy_commands[], dlq_commands[], drift_commands[], endpoint_commands[], event_commands[],
-    local_commands[], monitor_commands[], model_commands[], predict_commands[], query_commands[],
-    run_commands[], token_commands[], version_commands[];
+    label_commands[], local_commands[], monitor_commands[], model_commands[], pipeline_commands[],
+    pipeline_run_commands[], predict_commands[], promotion_commands[], query_commands[],
+    run_commands[], token_commands[], version_commands[], worker_commands[];

@@ -3,23 +3,17 @@
 #include "command.h"
 
 const struct command *const command_tables[] = {
-    local_commands,
-    deploy_commands,
-    predict_commands,
-    model_commands,
-    endpoint_commands,
-    run_commands,
-    artifact_commands,
-    event_commands,
-    query_commands,
-    dlq_commands,
-    drift_commands,
-    monitor_commands,
-    alert_commands,
-    token_commands,
-    completion_commands,
-    version_commands,
-    NULL,
+    local_commands,        deploy_commands,
+    predict_commands,      model_commands,
+    promotion_commands,    endpoint_commands,
+    run_commands,          artifact_commands,
+    event_commands,        query_commands,
+    dlq_commands,          drift_commands,
+    monitor_commands,      label_commands,
+    alert_commands,        pipeline_commands,
+    pipeline_run_commands, worker_commands,
+    token_commands,        completion_commands,
+    version_commands,      NULL,
 };
 
 const struct option_row global_options[] = {

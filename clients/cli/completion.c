@@ -92,7 +92,7 @@ offer_words(const char *complete, const char *prefix)
     if (!complete || strcmp(complete, COMPLETE_FILE) == 0 || strcmp(complete, COMPLETE_FOLDER) == 0)
         return;
     if (strcmp(complete, COMPLETE_SERVICE) == 0)
-        complete = "experiment registry deployment monitoring alert gateway";
+        complete = "experiment registry deployment monitoring alert pipeline gateway";
     if (strcmp(complete, COMPLETE_EVENT) == 0 || strcmp(complete, COMPLETE_TOPIC) == 0) {
         for (const struct event_topic *t = event_topics;
              t->suffix && strcmp(complete, COMPLETE_TOPIC) == 0; t++)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "column_rule.h"
 #include "command.h"
 
 #include "drift/drift.h"
@@ -38,8 +39,9 @@ struct check {
     struct table *table;
     struct drift_plan plan;
     enum drift_correction correction;
-    char **columns, **categorical, **numeric; /* names given; NULL-ended, or NULL */
-    struct checked *checked;
+    struct column_rules rules;
+    char **columns, **ignored, **categorical, **numeric; /* names given; NULL-ended, or NULL */
+    struct checked *checked;                             /* but the ignored */
     size_t count;
     size_t found, undecided;
     uint32_t *codes; /* drift_columns.c: of each word in the column at hand */

@@ -131,18 +131,34 @@ evidently_refuses(struct check *check, struct checked *c, const struct drift_sid
     return c->finding != NULL;
 }
 
+static struct drift_plan
+plan_of(const struct check *check, const char *name)
+{
+    const struct column_rule *rule = column_rules_find(&check->rules, name);
+    struct drift_plan plan = check->plan;
+
+    if (rule && rule->method) {
+        (void)drift_method_from_name(rule->method, plan.profile, &plan.method); /* was checked */
+        plan.threshold = NAN; /* of another method it means something else */
+    }
+    if (rule && !isnan(rule->threshold))
+        plan.threshold = rule->threshold;
+    return plan;
+}
+
 static void
 compare(struct check *check, struct checked *c, struct drift_side *side)
 {
     struct drift_column *ref = &side[TABLE_REF].column, *cur = &side[TABLE_CUR].column;
+    struct drift_plan plan = plan_of(check, c->name);
     double missing_threshold = .05;
 
-    drift_compare(ref, cur, &check->plan, &c->verdict);
+    drift_compare(ref, cur, &plan, &c->verdict);
     c->compared = true;
     c->digest = drift_digest(ref);
-    if (!isnan(check->plan.threshold) && c->verdict.comparator[0] == '<')
-        missing_threshold = check->plan.threshold;
-    if (check->plan.profile == DRIFT_NATIVE && (c->verdict.missing_ref || c->verdict.missing_cur)) {
+    if (!isnan(plan.threshold) && c->verdict.comparator[0] == '<')
+        missing_threshold = plan.threshold;
+    if (plan.profile == DRIFT_NATIVE && (c->verdict.missing_ref || c->verdict.missing_cur)) {
         c->missing = mem_zalloc(sizeof(*c->missing));
         drift_compare_missing(ref, cur, missing_threshold, c->missing);
     }

@@ -17,4 +17,19 @@ MUST_CHECK enum err_code cli_bus(struct cli *cli, struct bus_options *bus, const
 MUST_CHECK enum err_code cli_topic(const char *word, const struct event_topic **topic,
                                    const struct event_type **type, struct err *err);
 
+/*
+ * Each message that the topics hold at this moment, in the order of each partition; visit says false
+ * to end. On a terminal the progress is a line on standard error. ERR_UNAVAILABLE.
+ */
+MUST_CHECK enum err_code event_scan(struct cli *cli, const struct event_topic *const *topics,
+                                    size_t count,
+                                    bool (*visit)(void *arg, const struct bus_message *message),
+                                    void *arg, struct err *err);
+
+/* What the event says in a line of at most max bytes, in arena. */
+char *event_line(const ProtobufCMessage *event, size_t max, struct arena *arena);
+json_t *event_json(const ProtobufCMessage *event); /* its fields */
+int event_color(const char *type);                 /* of its name, on a terminal */
+
 enum err_code event_tail(struct cli *cli, struct err *err);
+enum err_code event_trace(struct cli *cli, struct err *err);

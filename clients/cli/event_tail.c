@@ -83,8 +83,8 @@ assign(struct tail *t, bool again, struct err *err)
     return bus_reader_assign(t->reader, t->positions, t->position_count, err);
 }
 
-static json_t *
-data_of(const ProtobufCMessage *event)
+json_t *
+event_json(const ProtobufCMessage *event)
 {
     CLEANUP(buf_done) struct buf text = {0};
 
@@ -92,28 +92,35 @@ data_of(const ProtobufCMessage *event)
     return json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
 }
 
-static void
-print_line(const struct tail *t, const struct event_envelope *envelope, const char *type,
-           const ProtobufCMessage *event)
+int
+event_color(const char *type)
 {
     static const struct {
         const char *part;
         int color;
     } colors[] = {{"Failed", COLOR_RED},   {"Dead", COLOR_RED},      {"RolledBack", COLOR_YELLOW},
                   {"Loaded", COLOR_GREEN}, {"Deployed", COLOR_CYAN}, {"", 0}};
+    size_t i = 0;
+
+    while (!strstr(type, colors[i].part))
+        i++;
+    return colors[i].color;
+}
+
+static void
+print_line(const struct tail *t, const struct event_envelope *envelope, const char *type,
+           const ProtobufCMessage *event)
+{
     CLEANUP(buf_done) struct buf text = {0};
     time_t seconds = (time_t)(envelope->time_ms / 1000);
     char at[16], name[256];
     struct tm parts;
-    size_t i = 0;
 
     localtime_r(&seconds, &parts);
     strftime(at, sizeof(at), "%H:%M:%S", &parts);
-    while (!strstr(type, colors[i].part))
-        i++;
     snprintf(name, sizeof(name), "%-18.200s", type);
     printf("%s.%03d  ", at, (int)(envelope->time_ms % 1000));
-    output_color(t->cli, colors[i].color, name, stdout);
+    output_color(t->cli, event_color(type), name, stdout);
     printf("  %s", envelope->subject);
     if (event) {
         pbjson_write(event, 0, &text);
@@ -135,8 +142,10 @@ print_json(const struct event_envelope *envelope, const struct bus_message *mess
 
     if (*envelope->traceparent)
         json_object_set_new(line, "traceparent", json_string(envelope->traceparent));
+    if (*envelope->cause)
+        json_object_set_new(line, "cause", json_string(envelope->cause));
     if (event)
-        json_object_set_new(line, "data", data_of(event));
+        json_object_set_new(line, "data", event_json(event));
     json_dumpf(line, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(line);

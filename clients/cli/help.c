@@ -45,6 +45,7 @@ help_program(FILE *out)
           "MODELBUS_INFERENCE_URL, MODELBUS_BROKERS, MODELBUS_BUS_PREFIX, MODELBUS_TOKEN,\n"
           "MODELBUS_RPC_KEY or MODELBUS_RPC_KEY_FILE, MODELBUS_<SERVICE>_RPC_URL), else from the\n"
           "local platform in --dir (default $XDG_DATA_HOME/modelbus or ~/.local/share/modelbus).\n"
+          "What a command does is part of the trace in TRACEPARENT, if there is one.\n"
           "\nExit codes:\n"
           "  0  done\n"
           "  1  failed\n"
@@ -54,7 +55,8 @@ help_program(FILE *out)
           "  5  unavailable, or the time was up; trying again may help\n"
           "  6  denied\n"
           "  7  drift found (drift check)\n"
-          "  8  no drift found, but not every column could be decided (drift check)\n",
+          "  8  no drift found, but not every column could be decided (drift check)\n"
+          "  9  the challenger lost (model challenge), the run did not succeed (pipeline watch)\n",
           out);
 }
 

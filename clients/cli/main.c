@@ -4,6 +4,7 @@
 #include "output.h"
 
 #include "log/log.h"
+#include "trace/trace.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -15,9 +16,13 @@ main(int argc, char **argv)
 {
     struct cli cli = {0};
     struct err err = {0};
+    struct trace trace;
 
     log_init("modelbus", LOG_ERROR);
     signal(SIGPIPE, SIG_IGN);
+    /* As OpenTelemetry hands a trace to a program: a task of a pipeline is part of its run's. */
+    if (trace_parse(getenv("TRACEPARENT"), &trace))
+        trace_set_current(&trace);
     enum err_code code = cli_parse(&cli, argc - 1, argv + 1, &err);
     const char *no_color = getenv("NO_COLOR");
     cli.json = cli_option(&cli, "json") != NULL;

@@ -184,6 +184,25 @@ output_fields(const struct cli *cli, const json_t *row, const struct column *fie
     }
 }
 
+void
+output_set_fields(const struct cli *cli, const json_t *row, const struct column *fields)
+{
+    json_t *set = json_object();
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)row, name, value)
+    {
+        if (json_is_true(value) || (json_is_string(value) && *json_string_value(value)) ||
+            (json_is_number(value) && json_number_value(value) != 0))
+            json_object_set(set, name, value);
+    }
+    if (json_object_size(set) == 0)
+        puts("the default ones");
+    output_fields(cli, set, fields);
+    json_decref(set);
+}
+
 /* What helps next, by the kind of failure; the message itself may say more. */
 static const char *
 next_step(enum err_code code)

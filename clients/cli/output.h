@@ -26,6 +26,9 @@ void output_table(const struct cli *cli, const json_t *rows, const struct column
 /* One object as "name  value" lines. Values that are not there are left out. */
 void output_fields(const struct cli *cli, const json_t *row, const struct column *fields);
 
+/* The same of what was set: what is 0, empty or false is the default and left out. */
+void output_set_fields(const struct cli *cli, const json_t *row, const struct column *fields);
+
 /* The value at "a.b"; NULL when not there. Borrowed. */
 const json_t *json_at(const json_t *value, const char *path);
 const char *json_text_at(const json_t *value, const char *path); /* "" when not a string */

@@ -263,6 +263,15 @@ cli_option(const struct cli *cli, const char *name)
     return NULL;
 }
 
+const char *
+cli_option_at(const struct cli *cli, const char *name, size_t n)
+{
+    for (size_t i = 0; i < cli->given_count; i++)
+        if (strcmp(cli->given[i].row->name, name) == 0 && n-- == 0)
+            return cli->given[i].value;
+    return NULL;
+}
+
 static enum err_code
 to_number(const char *text, const char *what, int64_t min, int64_t max, int64_t *value,
           struct err *err)

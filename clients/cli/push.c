@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -108,6 +109,49 @@ push_find_file(const char *path, char **file, struct err *err)
                    path, models);
 }
 
+/* KEY=VALUE of an option; *value points behind the sign. The caller frees the key. */
+static enum err_code
+split(const char *option, const char *form, const char *text, char **key, const char **value,
+      struct err *err)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text)
+        return err_set(err, ERR_INVALID, "--%s wants %s, not '%s'", option, form, text);
+    *key = mem_strndup(text, (size_t)(equals - text));
+    *value = equals + 1;
+    return ERR_OK;
+}
+
+/* What JSON has no number for is a text, as protobuf writes it. */
+static json_t *
+number(double x)
+{
+    return isnan(x)   ? json_string("NaN")
+           : isinf(x) ? json_string(x > 0 ? "Infinity" : "-Infinity")
+                      : json_real(x);
+}
+
+enum err_code
+push_metrics(const struct cli *cli, json_t *metrics, struct err *err)
+{
+    for (size_t i = 0; i < cli->given_count; i++) {
+        const char *text = cli->given[i].value, *value = NULL;
+        CLEANUP(mem_free) char *key = NULL;
+        char *end;
+
+        if (strcmp(cli->given[i].row->name, "metric") != 0)
+            continue;
+        if (split("metric", "KEY=NUMBER", text, &key, &value, err))
+            return err->code;
+        double x = strtod(value, &end);
+        if (end == value || *end)
+            return err_set(err, ERR_INVALID, "--metric wants KEY=NUMBER, not '%s'", text);
+        json_array_append_new(metrics, json_pack("{ss so}", "key", key, "value", number(x)));
+    }
+    return ERR_OK;
+}
+
 /* Options that may be repeated, as the request's lists. */
 static enum err_code
 add_details(const struct cli *cli, json_t *body, struct err *err)
@@ -118,26 +162,18 @@ add_details(const struct cli *cli, json_t *body, struct err *err)
     json_object_set_new(body, "metrics", metrics);
     json_object_set_new(body, "feature_names", features);
     for (size_t i = 0; i < cli->given_count; i++) {
-        const char *option = cli->given[i].row->name, *value = cli->given[i].value;
-        const char *equals = strchr(value, '=');
-        bool tag = strcmp(option, "tag") == 0, metric = strcmp(option, "metric") == 0;
-        char *end = NULL;
+        const char *option = cli->given[i].row->name, *text = cli->given[i].value, *value = NULL;
+        CLEANUP(mem_free) char *key = NULL;
 
         if (strcmp(option, "feature") == 0)
-            json_array_append_new(features, json_string(value));
-        if (!tag && !metric)
+            json_array_append_new(features, json_string(text));
+        if (strcmp(option, "tag") != 0)
             continue;
-        double number = metric && equals ? strtod(equals + 1, &end) : 0;
-        if (!equals || equals == value || (metric && (end == equals + 1 || *end)))
-            return err_set(err, ERR_INVALID, "--%s wants %s, not '%s'", option,
-                           metric ? "KEY=NUMBER" : "KEY=VALUE", value);
-        CLEANUP(mem_free) char *key = mem_strndup(value, (size_t)(equals - value));
-        if (tag)
-            json_array_append_new(tags, json_pack("{ss ss}", "key", key, "value", equals + 1));
-        else
-            json_array_append_new(metrics, json_pack("{ss sf}", "key", key, "value", number));
+        if (split(option, "KEY=VALUE", text, &key, &value, err))
+            return err->code;
+        json_array_append_new(tags, json_pack("{ss ss}", "key", key, "value", value));
     }
-    return ERR_OK;
+    return push_metrics(cli, metrics, err);
 }
 
 enum err_code

@@ -14,3 +14,6 @@ MUST_CHECK enum err_code push_find_file(const char *path, char **file, struct er
 /* Upload and register; *version is the ModelVersion, the caller's. */
 MUST_CHECK enum err_code push_version(struct cli *cli, const char *name, const char *path,
                                       json_t **version, struct err *err);
+
+/* Append the options --metric KEY=NUMBER as {key, value}; a number may be nan or inf. */
+MUST_CHECK enum err_code push_metrics(const struct cli *cli, json_t *metrics, struct err *err);

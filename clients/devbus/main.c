@@ -78,6 +78,33 @@ __snprintf_chk(char *to, size_t size, int flag, size_t room, const char *format,
     return n;
 }
 
+/*
+ * Before each command to the mock: it serves commands first and clears its wake-up signal then, so
+ * one that comes right after another may wait a second, for its next turn. By then it sleeps again.
+ */
+static void
+let_mock_sleep(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/*
+ * Topic ids stay out of it: those of the mock are new at every start, and where a topic's id changes
+ * the clients' metadata cache is corrupted (librdkafka 2.4 to 2.8, first seen in Debian 13).
+ */
+static void
+hide_topic_ids(rd_kafka_mock_cluster_t *mock)
+{
+    enum { FETCH = 1, FETCH_NAMES_MAX = 12, METADATA = 3, METADATA_NAMES_MAX = 9 };
+
+    if (rd_kafka_version() < 0x02040000) /* does not know those versions, nor any topic ids */
+        return;
+    let_mock_sleep();
+    rd_kafka_mock_set_apiversion(mock, FETCH, 0, FETCH_NAMES_MAX);
+    let_mock_sleep();
+    rd_kafka_mock_set_apiversion(mock, METADATA, 0, METADATA_NAMES_MAX);
+}
+
 static bool
 write_file(const char *path, const char *text)
 {
@@ -132,14 +159,19 @@ main(int argc, char **argv)
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof(text));
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    /* Without the notice that this client, which only hosts the mock, has no brokers. */
+    rd_kafka_conf_set(conf, "log_level", "4", text, sizeof(text));
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     rd_kafka_mock_cluster_t *mock = rk ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
     if (!mock) {
         fprintf(stderr, "modelbus-devbus: cannot listen on port %d\n", wanted_port);
         return 1;
     }
+    hide_topic_ids(mock);
     for (const struct event_topic *t = event_topics; t->suffix; t++) {
         event_topic_name(prefix, t->suffix, text);
+        let_mock_sleep();
         /* A client that was quicker has it created already. */
         (void)rd_kafka_mock_topic_create(mock, text, partitions ? partitions : t->partitions, 1);
     }

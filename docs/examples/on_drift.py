@@ -26,11 +26,11 @@ EVENT_TYPE = "modelbus.monitoring.v1.DriftDetected"
 
 def messages(proto_folder):
     """The Python classes of the .proto files, generated into a temporary folder."""
-    out = tempfile.mkdtemp(prefix="modelbus-proto-")
-    files = ["modelbus/monitoring/v1/events.proto"]
-    subprocess.run(["protoc", f"-I{proto_folder}", f"--python_out={out}", *files], check=True)
-    sys.path.insert(0, out)
-    return importlib.import_module("modelbus.monitoring.v1.events_pb2")
+    with tempfile.TemporaryDirectory(prefix="modelbus-proto-") as out:
+        files = ["modelbus/monitoring/v1/events.proto"]
+        subprocess.run(["protoc", f"-I{proto_folder}", f"--python_out={out}", *files], check=True)
+        sys.path.insert(0, out)
+        return importlib.import_module("modelbus.monitoring.v1.events_pb2")
 
 
 def handle(event, command):

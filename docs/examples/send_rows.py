@@ -23,14 +23,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--endpoint", default="breast-cancer")
     parser.add_argument("--rows", type=int, default=5000)
-    parser.add_argument("--scale", type=float, default=1, help="of the first four features")
+    parser.add_argument("--scale", type=float, default=1, help="of radius, texture, perimeter and area")
     parser.add_argument("--batch", type=int, default=50, help="rows of a request")
     parser.add_argument("--inference", default=os.environ.get("MODELBUS_INFERENCE_URL", "http://127.0.0.1:8090"))
     args = parser.parse_args()
     data = load_breast_cancer().data.tolist()
     versions = set()
     for first in range(0, args.rows, args.batch):
-        rows = [[value * args.scale if i < 4 else value for i, value in enumerate(row)]
+        rows = [[value * args.scale if i % 10 < 4 else value for i, value in enumerate(row)]
                 for row in random.choices(data, k=min(args.batch, args.rows - first))]
         body = {"inputs": [{"name": "x", "shape": [len(rows), len(rows[0])], "datatype": "FP32", "data": sum(rows, [])}]}
         request = urllib.request.Request(f"{args.inference}/v2/models/{args.endpoint}/infer", json.dumps(body).encode(),

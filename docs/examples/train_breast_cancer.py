@@ -38,11 +38,11 @@ EVENT_TYPE = "modelbus.experiment.v1.ModelTrained"
 
 def messages(proto_folder):
     """The Python classes of the .proto files, generated into a temporary folder."""
-    out = tempfile.mkdtemp(prefix="modelbus-proto-")
-    files = ["modelbus/common/v1/common.proto", "modelbus/experiment/v1/events.proto"]
-    subprocess.run(["protoc", f"-I{proto_folder}", f"--python_out={out}", *files], check=True)
-    sys.path.insert(0, out)
-    return importlib.import_module("modelbus.experiment.v1.events_pb2")
+    with tempfile.TemporaryDirectory(prefix="modelbus-proto-") as out:
+        files = ["modelbus/common/v1/common.proto", "modelbus/experiment/v1/events.proto"]
+        subprocess.run(["protoc", f"-I{proto_folder}", f"--python_out={out}", *files], check=True)
+        sys.path.insert(0, out)
+        return importlib.import_module("modelbus.experiment.v1.events_pb2")
 
 
 def upload(gateway, content, token):

@@ -56,6 +56,20 @@ ROWS = {
         ("Episodes", "none", [(rate("modelbus_monitoring_episodes_total", SERVICE, "service", "increase"), "drift")]),
         ("Rows watched", "rowsps", [(rate("modelbus_monitoring_rows_total", SERVICE, "result"), "{{result}}")]),
     ],
+    # Every instance of the service tells the same figures of the tables.
+    "Pipelines": [
+        ("Tasks", "none",
+         [("max(modelbus_pipeline_attempts_pending)", "waiting"), ("max(modelbus_pipeline_attempts_running)", "running"),
+          ("max(modelbus_pipeline_runs_active)", "active runs"), ("max(modelbus_pipeline_workers)", "workers")]),
+        ("Oldest task that waits", "s", [("max(modelbus_pipeline_pending_oldest_seconds)", "oldest")]),
+        ("Runs and triggers", "none",
+         [(rate("modelbus_pipeline_runs_total", SERVICE, "status", "increase"), "{{status}}"),
+          (rate("modelbus_pipeline_triggers_total", SERVICE, "result", "increase"), "trigger {{result}}")]),
+        ("Trouble of tasks and workers", "none",
+         [(rate("modelbus_worker_tasks_total", f'{SERVICE},status!="succeeded"', "status", "increase") + " or vector(0)", "task {{status}}"),
+          (rate("modelbus_pipeline_attempts_lost_total", SERVICE, "service", "increase"), "lost"),
+          (rate("modelbus_worker_poll_failures_total", SERVICE, "service", "increase"), "polls failed")]),
+    ],
     "Events": [
         ("Handled", "ops", [(rate("modelbus_events_handled_total", SERVICE, "service, type"), "{{service}} {{type}}")]),
         ("Age when handled", "s", quantiles("modelbus_event_seconds", SERVICE, "service", "{{service}}")),

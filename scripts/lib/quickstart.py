@@ -1,5 +1,6 @@
 """The main job of scripts/quickstart: models trained, promoted, swapped and rolled back while clients
-predict without pause, then drift that is found and answered; prints a timeline and a summary. Exits 1 when anything that should
+predict without pause, then drift that is found and answered, first by going back, then by a pipeline that trains
+the next champion; prints a timeline and a summary. Exits 1 when anything that should
 happen did not, or when one prediction failed."""
 
 import argparse
@@ -98,8 +99,10 @@ class Timeline:
 
 
 TIMELINE = Timeline()
+sys.path[:0] = [str(ROOT / "clients/python"), str(ROOT / "docs/examples/pipelines")]
 COLOURS = {"ModelLoadFailed": "31", "RolledBack": "33", "ModelLoaded": "32", "ModelDeployed": "36",
-           "DriftDetected": "31", "DriftCleared": "32", "AlertFired": "31", "AlertResolved": "32"}
+           "DriftDetected": "31", "DriftCleared": "32", "AlertFired": "31", "AlertResolved": "32",
+           "RetrainRequested": "33", "PromotionDecided": "36", "PipelineFinished": "32"}
 
 
 def describe(kind, data):
@@ -132,6 +135,17 @@ def describe(kind, data):
         labels = ", ".join(f"{label['key']} {label['value']}" for label in data["labels"]
                            if label["key"] not in ("alertname", "severity", "workspace"))
         return f"{data['name']} ({data['severity']}): {labels}"
+    if kind == "RetrainRequested":
+        return f"endpoint {data['endpoint']} asks for a run of {data['pipeline']}: {data['reason']}"
+    if kind == "PipelineStarted":
+        return f"{data['pipeline']} version {data['version']}, run {data['run'][:13]}…"
+    if kind == "TaskFinished":
+        took = (int(data["finished_at_ms"]) - int(data.get("started_at_ms", 0))) / 1000
+        return f"{data['task']} {data['status']} after {took:.2f} s{' on ' + data['worker'] if data.get('worker') else ''}"
+    if kind == "PipelineFinished":
+        return f"{data['pipeline']} {data['status']}"
+    if kind == "PromotionDecided":
+        return f"{data['model_name']}: {data['reason']}"
     if kind == "ModelLoadFailed":
         return f"pod {data['pod']} keeps version {data.get('serving_version', 0)}: {data.get('error_message', '')[:110]}"
     return ""
@@ -146,13 +160,15 @@ class Events:
     """Follows the bus through `modelbus event tail`; remembers all, prints what the story needs."""
 
     TOLD = {"ModelTrained", "ModelRegistered", "AliasMoved", "ModelDeployed", "ModelLoaded", "ModelLoadFailed",
-            "RolledBack", "DriftDetected", "DriftCleared", "AlertFired", "AlertResolved"}
+            "RolledBack", "DriftDetected", "DriftCleared", "AlertFired", "AlertResolved", "RetrainRequested",
+            "PipelineStarted", "TaskFinished", "PipelineFinished", "PromotionDecided"}
 
     def __init__(self):
         self.seen = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            [CLI, "event", "tail", "experiment", "registry", "deployment", "serving", "monitoring", "alert", "--json"],
+            [CLI, "event", "tail", "experiment", "registry", "deployment", "serving", "monitoring", "alert", "pipeline",
+             "--json"],
             env=ENV, stdout=subprocess.PIPE, text=True)
         self.thread = threading.Thread(target=self.follow, daemon=True)
         self.thread.start()
@@ -162,7 +178,7 @@ class Events:
             event = json.loads(line)
             kind = event["type"].rsplit(".", 1)[-1]
             with self.changed:
-                self.seen.append((kind, event.get("data") or {}))
+                self.seen.append((kind, dict(event.get("data") or {}, event_id=event["id"])))
                 self.changed.notify_all()
             if kind in self.TOLD:
                 TIMELINE.line(kind, describe(kind, event.get("data") or {}), COLOURS.get(kind, "0"), happened(event))
@@ -361,6 +377,47 @@ def wait_for_state(state, timeout=60):
         time.sleep(0.05)
 
 
+def close_the_loop(events, clients):
+    """The instrument is changed for good. The endpoint's policy starts a pipeline: it trains on fresh labelled rows,
+    and what it trained becomes the champion because it is better on rows that neither has seen.
+
+    Returns the new version, the id of the event that began it, and the seconds from the first changed row to the
+    verdict, to the first task, to the new model's answers, and to the all-clear."""
+    import breast_cancer
+    import retrain_on_drift
+    from modelbus import Client as Modelbus
+
+    pipeline = retrain_on_drift.retrain_on_drift
+    pipeline.python = "/usr/bin/python3"  # another one may stand first in PATH, without the libraries
+    with Modelbus(ENV["MODELBUS_GATEWAY_URL"], token=ENV.get("MODELBUS_TOKEN")) as client:
+        client.apply(pipeline)
+    modelbus("model", "promotion-policy", MODEL, "--metric", "auc", "--higher-is-better")
+    modelbus("endpoint", "policy", ENDPOINT, "--on-drift", "retrain", "--pipeline", "retrain-on-drift",
+             "--retrain-cool-down", "1")
+    TIMELINE.line("instrument", "exchanged for another kind, for good; labelled rows of it are there")
+    since, began = events.position(), time.monotonic()
+    clients.rows = [row[:-1] for part in breast_cancer.rows(scale=1.3) for row in part.tolist()]
+    cause = events.wait("DriftDetected", since, endpoint=ENDPOINT)
+    times = [time.monotonic() - began]
+    run = events.wait("PipelineStarted", since, pipeline="retrain-on-drift")["run"]
+    events.wait("TaskStarted", since, run=run)
+    times.append(time.monotonic() - began)
+    finished = events.wait("PipelineFinished", since, timeout=180, run=run)
+    if finished["status"] != "succeeded":
+        sys.exit(f"the retraining {finished['status']}: {finished.get('reason', '')}; see modelbus pipeline status {run}")
+    decided = events.wait("PromotionDecided", since, model_name=MODEL)
+    if not decided.get("promoted"):
+        sys.exit(f"the new model was not promoted: {decided['reason']}")
+    version = decided["challenger"]
+    events.wait("ModelLoaded", since, endpoint=ENDPOINT, version=version)
+    times.append(time.monotonic() - began)
+    events.wait("DriftCleared", since, endpoint=ENDPOINT)
+    times.append(time.monotonic() - began)
+    events.wait("AlertResolved", since, name="DriftDetected")
+    modelbus("endpoint", "policy", ENDPOINT, "--on-drift", "none")
+    return version, cause["event_id"], times
+
+
 def percentile(values, q):
     values = sorted(values)
     return values[min(len(values) - 1, int(q * len(values)))]
@@ -381,7 +438,7 @@ def compose_memory():
     return ", ".join(line.split(" / ")[0] for line in sorted(used))
 
 
-def summary(events, clients, swaps, times):
+def summary(events, clients, swaps, times, loop):
     print()
     counts = collections.Counter(kind for kind, _ in events.seen)
     print("events    " + ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()) if kind != "ServingStats"))
@@ -390,6 +447,8 @@ def summary(events, clients, swaps, times):
               f"(load {load.get('load_ms', 0):.1f} ms, swap {load.get('swap_us', 0):.0f} µs)")
     print(f"drift     detected {times[0]:.2f} s after the first changed row, the earlier model served {times[1]:.2f} s after it; "
           f"cleared {times[2]:.2f} s after the rows were as before")
+    print(f"retrain   drift found {loop[0]:.2f} s after the first changed row, its first task began {loop[1] - loop[0]:.2f} s later; "
+          f"the new champion served {loop[2]:.2f} s after it, all clear {loop[3]:.2f} s after it")
     by_version = ", ".join(f"version {v}: {n}" for v, n in sorted(clients.versions.items(), key=lambda p: int(p[0])))
     print(f"requests  {len(clients.latency)} served ({by_version}), {len(clients.failures)} failed")
     print(f"latency   p50 {percentile(clients.latency, .5) * 1000:.2f} ms, p99 {percentile(clients.latency, .99) * 1000:.2f} ms "
@@ -447,17 +506,20 @@ def main():
             time.sleep(0.05)
 
         fourth, times = drift(events, clients, rows)
+        fifth, cause, loop = close_the_loop(events, clients)
     finally:
         if clients:
             clients.stop()
         events.stop()
         TIMELINE.end()
-    summary(events, clients, swaps, times)
+    print(f"\nmodelbus event trace {cause}: what the drift has led to\n")
+    print(modelbus("event", "trace", cause), end="")
+    summary(events, clients, swaps, times, loop)
     if clients.failures:
         sys.exit(f"{len(clients.failures)} predictions failed, first: {clients.failures[0]}")
-    missing = {str(v) for v in (first, second, fourth)} - set(clients.versions)
+    missing = {str(v) for v in (first, second, fourth, fifth)} - set(clients.versions)
     if missing or str(third) in clients.versions:
-        sys.exit(f"answers came from versions {dict(clients.versions)}; expected {first}, {second} and {fourth} only")
+        sys.exit(f"answers came from versions {dict(clients.versions)}; expected {first}, {second}, {fourth} and {fifth} only")
 
 
 main()

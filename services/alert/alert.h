@@ -5,15 +5,8 @@
  * An alert is its labels: alertname, severity, workspace and those of its rule. Two events that
  * give the same labels are the same alert. Numbers that vary (scores, counts) are annotations.
  *
- * A matcher is one text, the same in routes, silences, inhibitions and (on fields of events)
- * conditions of rules:
- *     endpoint = churn      equal             endpoint != churn     not equal
- *     endpoint ~ churn-*|x  pattern           endpoint !~ test-*    not that pattern
- *     drifted >= 3          numbers: < <= > >=, on fields of events only
- * A pattern is alternatives separated by | in which * stands for any text: matching takes time in
- * proportion to pattern times text, whatever a user writes, which regular expressions do not. A
- * label that is not there is the empty text. Blanks around the operator and at both ends do not
- * count.
+ * Matchers (matcher.h) are on labels: a label that is not there is the empty text, and comparisons of
+ * numbers are refused.
  *
  * Nothing here does I/O; any thread.
  */
@@ -21,6 +14,7 @@
 
 #include "arena/arena.h"
 #include "buf/buf.h"
+#include "matcher.h"
 #include "values.h"
 
 #include "modelbus/alert/v1/events.pb-c.h"
@@ -37,8 +31,7 @@ typedef Modelbus__Alert__V1__AlertConfig AlertConfig;
 typedef Modelbus__Alert__V1__Silence Silence;
 typedef Modelbus__Alert__V1__Notification Notification;
 
-#define ALERT_NAME_MAX 100
-#define ALERT_MATCHER_MAX 500      /* bytes */
+#define ALERT_NAME_MAX MATCHER_NAME_MAX
 #define ALERT_MATCHERS_MAX 20      /* of one list */
 #define ALERT_LABELS_MAX 30        /* of a rule: labels, and as many annotations */
 #define ALERT_LABEL_VALUE_MAX 250  /* bytes; longer values of events are cut */
@@ -66,26 +59,6 @@ labels_of(const Alert *alert)
     return (struct labels){alert->labels, alert->n_labels};
 }
 
-enum match_op {
-    MATCH_EQ,
-    MATCH_NE,
-    MATCH_LIKE,
-    MATCH_UNLIKE,
-    MATCH_LT,
-    MATCH_LE,
-    MATCH_GT,
-    MATCH_GE
-};
-struct matcher {
-    char name[ALERT_NAME_MAX + 1]; /* a label, or a path of fields: "target.version" */
-    enum match_op op;
-    const char *value; /* within the text, without blanks in front */
-    size_t len;
-};
-/* Borrows text. ERR_INVALID. */
-MUST_CHECK enum err_code matcher_parse(const char *text, struct matcher *matcher, struct err *err);
-/* Compare as text; false for the operators of numbers. */
-bool matcher_holds(const struct matcher *matcher, const char *value);
 /* Labels only: at most ALERT_MATCHERS_MAX, no operators of numbers. what: for the message. */
 MUST_CHECK enum err_code matchers_check(const char *what, char *const *texts, size_t count,
                                         struct err *err);

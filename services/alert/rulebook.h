@@ -48,7 +48,7 @@ MUST_CHECK enum err_code route_check_receivers(const AlertRoute *route, const Al
 /*
  * YAML in the form of AlertConfig, where labels and annotations are mappings. Checked by
  * entry_check() and, with base, by rulebook_check(). Errors begin with "line L, column C: ". In
- * arena; ERR_INVALID, ERR_TOO_LARGE. yaml.c
+ * arena; ERR_INVALID, ERR_TOO_LARGE. rules_file.c
  */
 MUST_CHECK enum err_code rulebook_parse(const char *text, size_t len, const AlertConfig *base,
                                         struct arena *arena, AlertConfig **config, struct err *err);

@@ -168,13 +168,6 @@ change_delete(const struct change *change, const char *name, struct err *err)
                             err);
 }
 
-/* Versions of a model that a rollback does not go to. */
-struct avoided {
-    const char *model_name;
-    int64_t *versions;
-    size_t count;
-};
-
 /* Where a rollback goes: *before is for the new entry of the history. */
 static MUST_CHECK enum err_code
 rollback_target(const struct change *change, const struct endpoint *endpoint, int64_t to_version,
@@ -209,10 +202,9 @@ rollback_target(const struct change *change, const struct endpoint *endpoint, in
     return ERR_OK;
 }
 
-/* Of a locked endpoint that has a target. */
-static MUST_CHECK enum err_code
-roll_back(const struct change *change, struct endpoint *endpoint, int64_t to_version,
-          const struct avoided *avoided, const char *reason, struct err *err)
+enum err_code
+change_go_back(const struct change *change, struct endpoint *endpoint, int64_t to_version,
+               const struct avoided *avoided, const char *reason, struct err *err)
 {
     Modelbus__Deployment__V1__RolledBack event = MODELBUS__DEPLOYMENT__V1__ROLLED_BACK__INIT;
     int64_t before;
@@ -245,90 +237,7 @@ change_rollback(const struct change *change, const char *name, int64_t to_versio
     if (to_version == endpoint->target->version)
         return err_set(err, ERR_PRECONDITION, "version %" PRId64 " is the target already",
                        to_version);
-    return roll_back(change, endpoint, to_version, NULL, reason, err);
-}
-
-/* ---- what monitoring says ---- */
-
-enum err_code
-change_policy(const struct change *change, const char *name, const DriftPolicy *policy,
-              struct err *err)
-{
-    struct endpoint *endpoint;
-
-    if (store_get_endpoint(&change->store, name, STORE_LOCK, &endpoint, err))
-        return err->code;
-    return store_set_policy(&change->store, name, policy, err);
-}
-
-/* "drift of 3 of 30 columns: mean_radius, mean_area, worst_area". */
-static char *
-drift_reason(struct arena *arena, const Modelbus__Monitoring__V1__DriftDetected *event)
-{
-    char *text = arena_printf(arena, "drift of %u of %u columns", event->drifted, event->checked);
-
-    for (size_t i = 0; i < event->n_columns && i < 3; i++)
-        text = arena_printf(arena, "%s%s %.80s", text, i ? "," : ":", event->columns[i]->column);
-    return text;
-}
-
-/* action says what was done, or that there was nothing to go back to: rolling back finds that out
- * before it writes anything. */
-static MUST_CHECK enum err_code
-act_on_drift(const struct change *change, struct endpoint *endpoint,
-             const Modelbus__Monitoring__V1__DriftDetected *event, DriftAction *action,
-             struct err *err)
-{
-    const DriftPolicy *policy = endpoint->policy;
-    int64_t avoid_s = policy->avoid_s ? policy->avoid_s : DEPLOYMENT_AVOID_S;
-    struct avoided avoided = {.model_name = event->model_name};
-    char *reason = drift_reason(change->store.arena, event);
-
-    if (store_drift_left(&change->store, endpoint->name, event->model_name,
-                         change->now_ms - avoid_s * 1000, &avoided.versions, &avoided.count, err))
-        return err->code;
-    if (roll_back(change, endpoint, 0, &avoided, reason, err)) {
-        if (err->code != ERR_PRECONDITION)
-            return err->code;
-        action->why = arena_strdup(change->store.arena, err->message);
-        return ERR_OK;
-    }
-    action->action = DEPLOYMENT_ROLLED_BACK;
-    action->why = reason;
-    action->to_version = endpoint->target->version;
-    return ERR_OK;
-}
-
-enum err_code
-change_drift_detected(const struct change *change,
-                      const Modelbus__Monitoring__V1__DriftDetected *event, struct err *err)
-{
-    DriftAction action = MODELBUS__DEPLOYMENT__V1__DRIFT_ACTION__INIT;
-    struct endpoint *endpoint;
-    struct drift_past past;
-
-    if (store_find_endpoint(&change->store, event->endpoint, &endpoint, err))
-        return err->code;
-    if (!endpoint || endpoint->deleted)
-        return ERR_OK;
-    if (store_drift_past(&change->store, endpoint->name, event->episode, &past, err))
-        return err->code;
-    if (past.known)
-        return ERR_OK;
-    action.episode = event->episode;
-    action.report_id = event->report_id;
-    action.model_name = event->model_name;
-    action.version = event->version;
-    action.action = "none";
-    action.decided_at_ms = change->now_ms;
-    const char *objection =
-        deployment_drift_objection(endpoint, event->model_name, event->version, past.acted_ms,
-                                   change->now_ms, change->store.arena);
-    if (objection)
-        action.why = (char *)objection;
-    else if (act_on_drift(change, endpoint, event, &action, err))
-        return err->code;
-    return store_add_drift_action(&change->store, endpoint->name, past.number + 1, &action, err);
+    return change_go_back(change, endpoint, to_version, NULL, reason, err);
 }
 
 /* ---- what the registry says ---- */

@@ -45,13 +45,30 @@ MUST_CHECK enum err_code change_rollback(const struct change *change, const char
                                          int64_t to_version, const char *reason,
                                          int64_t expected_generation, struct err *err);
 
+/* Versions of a model that a rollback does not go to. */
+struct avoided {
+    const char *model_name;
+    int64_t *versions;
+    size_t count;
+};
+/* The rollback itself, of a locked endpoint that has a target. avoided may be NULL. Nothing is written
+ * when it fails with ERR_PRECONDITION. */
+MUST_CHECK enum err_code change_go_back(const struct change *change, struct endpoint *endpoint,
+                                        int64_t to_version, const struct avoided *avoided,
+                                        const char *reason, struct err *err);
+
+/* ---- drift.c ---- */
+
 /* ERR_NOT_FOUND. */
 MUST_CHECK enum err_code change_policy(const struct change *change, const char *name,
                                        const DriftPolicy *policy, struct err *err);
-/* An episode of drift has begun: what the policy asks for, once; the decision is kept. */
+/* An episode of drift has begun: what the policy asks for, once; the decision is kept. Says RetrainRequested
+ * when it asks for another model. */
 MUST_CHECK enum err_code change_drift_detected(const struct change *change,
                                                const Modelbus__Monitoring__V1__DriftDetected *event,
                                                struct err *err);
+
+/* ---- changes.c ---- */
 
 /* The registry has a new version: endpoints that wait for it deploy it. */
 MUST_CHECK enum err_code change_version_known(const struct change *change, Target *target,

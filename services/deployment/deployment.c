@@ -158,36 +158,105 @@ deployment_rollback(const struct history_entry *entries, size_t count, int64_t t
 
 /* ---- drift ---- */
 
+struct answer {
+    const char *on_drift;
+    unsigned answers;
+};
+
+static const struct answer *
+find_answer(const DriftPolicy *policy)
+{
+    static const struct answer rows[] = {
+        {"", 0},
+        {"none", 0},
+        {"rollback", DEPLOYMENT_ROLL_BACK},
+        {"retrain", DEPLOYMENT_RETRAIN},
+        {"rollback_and_retrain", DEPLOYMENT_ROLL_BACK | DEPLOYMENT_RETRAIN},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strcmp(policy->on_drift, rows[i].on_drift) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+unsigned
+deployment_answers(const DriftPolicy *policy)
+{
+    const struct answer *answer = find_answer(policy);
+
+    return answer ? answer->answers : 0;
+}
+
 enum err_code
 deployment_check_policy(const DriftPolicy *policy, struct err *err)
 {
     if (!policy)
         return ERR_OK;
-    if (*policy->on_drift && strcmp(policy->on_drift, "none") != 0 &&
-        strcmp(policy->on_drift, "rollback") != 0)
-        return err_set(err, ERR_INVALID, "policy.on_drift '%.40s': must be none or rollback",
+    if (!find_answer(policy))
+        return err_set(err, ERR_INVALID,
+                       "policy.on_drift '%.40s': must be none, rollback, retrain or "
+                       "rollback_and_retrain",
                        policy->on_drift);
-    if (policy->cool_down_s > DEPLOYMENT_POLICY_MAX_S || policy->avoid_s > DEPLOYMENT_POLICY_MAX_S)
-        return err_set(err, ERR_INVALID, "policy: cool_down_s and avoid_s are at most %u",
+    if (policy->cool_down_s > DEPLOYMENT_POLICY_MAX_S ||
+        policy->avoid_s > DEPLOYMENT_POLICY_MAX_S ||
+        policy->retrain_cool_down_s > DEPLOYMENT_POLICY_MAX_S)
+        return err_set(err, ERR_INVALID,
+                       "policy: cool_down_s, avoid_s and retrain_cool_down_s are at most %u",
                        DEPLOYMENT_POLICY_MAX_S);
+    if (policy->retrains_per_day > DEPLOYMENT_RETRAINS_MAX)
+        return err_set(err, ERR_INVALID, "policy.retrains_per_day: at most %d",
+                       DEPLOYMENT_RETRAINS_MAX);
+    if (*policy->pipeline && value_check_name("policy.pipeline", policy->pipeline, err))
+        return err->code;
+    if (deployment_answers(policy) & DEPLOYMENT_RETRAIN && !*policy->pipeline)
+        return err_set(err, ERR_INVALID,
+                       "policy.pipeline: name the pipeline that trains the model anew");
     return ERR_OK;
 }
 
 const char *
-deployment_drift_objection(const struct endpoint *e, const char *model_name, int64_t version,
-                           int64_t acted_ms, int64_t now_ms, struct arena *arena)
+deployment_objection(const struct endpoint *e, const char *model_name, int64_t version,
+                     struct arena *arena)
 {
-    uint32_t cool_down_s = e->policy->cool_down_s ? e->policy->cool_down_s : DEPLOYMENT_COOL_DOWN_S;
-    int64_t left_ms = acted_ms + (int64_t)cool_down_s * 1000 - now_ms;
-
-    if (strcmp(e->policy->on_drift, "rollback") != 0)
+    if (!deployment_answers(e->policy))
         return "the policy is to do nothing";
     if (!e->target || e->target->version != version ||
         strcmp(e->target->model_name, model_name) != 0)
         return arena_printf(arena, "version %" PRId64 " is no longer the target", version);
-    if (acted_ms && left_ms > 0)
-        return arena_printf(arena, "cools down for another %" PRId64 " s", (left_ms + 999) / 1000);
     return NULL;
+}
+
+/* cool_down_s 0: the usual one. NULL: it has passed. */
+static const char *
+cools_down(int64_t acted_ms, uint32_t cool_down_s, uint32_t usual_s, int64_t now_ms,
+           struct arena *arena)
+{
+    int64_t left_ms = acted_ms + (int64_t)(cool_down_s ? cool_down_s : usual_s) * 1000 - now_ms;
+
+    if (!acted_ms || left_ms <= 0)
+        return NULL;
+    return arena_printf(arena, "cools down for another %" PRId64 " s", (left_ms + 999) / 1000);
+}
+
+const char *
+deployment_rollback_objection(const DriftPolicy *policy, const struct deployment_past *past,
+                              int64_t now_ms, struct arena *arena)
+{
+    return cools_down(past->rolled_back_ms, policy->cool_down_s, DEPLOYMENT_COOL_DOWN_S, now_ms,
+                      arena);
+}
+
+const char *
+deployment_retrain_objection(const DriftPolicy *policy, const struct deployment_past *past,
+                             int64_t now_ms, struct arena *arena)
+{
+    uint32_t cap = policy->retrains_per_day ? policy->retrains_per_day : DEPLOYMENT_RETRAINS_A_DAY;
+
+    if (past->retrains >= cap)
+        return arena_printf(arena, "the cap of %u in 24 hours is reached", cap);
+    return cools_down(past->retrained_ms, policy->retrain_cool_down_s,
+                      DEPLOYMENT_RETRAIN_COOL_DOWN_S, now_ms, arena);
 }
 
 const struct history_entry *

@@ -38,6 +38,8 @@ typedef Modelbus__Deployment__V1__DriftAction DriftAction;
 #define DEPLOYMENT_ALIAS_SET "alias set"
 #define DEPLOYMENT_VERSION_SET "version set"
 #define DEPLOYMENT_ROLLED_BACK "rolled back"
+#define DEPLOYMENT_RETRAINS "retrain requested"
+#define DEPLOYMENT_NOTHING "none"
 #define DEPLOYMENT_SERVED "served"
 #define DEPLOYMENT_FAILED "failed"
 #define DEPLOYMENT_PENDING "pending"
@@ -45,6 +47,10 @@ typedef Modelbus__Deployment__V1__DriftAction DriftAction;
 #define DEPLOYMENT_COOL_DOWN_S 3600
 #define DEPLOYMENT_AVOID_S 86400
 #define DEPLOYMENT_POLICY_MAX_S (366u * 86400u)
+#define DEPLOYMENT_RETRAIN_COOL_DOWN_S 3600
+#define DEPLOYMENT_RETRAINS_A_DAY 4
+#define DEPLOYMENT_RETRAINS_MAX 1000 /* a day, of a policy */
+#define DEPLOYMENT_DAY_MS (24 * 3600 * INT64_C(1000))
 
 struct endpoint {
     const char *name;
@@ -110,14 +116,34 @@ struct history_entry {
 const struct history_entry *deployment_rollback(const struct history_entry *entries, size_t count,
                                                 int64_t to_version, int64_t *before);
 
-/* on_drift is known, times are bounded; policy NULL: the default one. ERR_INVALID. */
+/* What a policy asks for when something is wrong with what is served. */
+enum deployment_answer {
+    DEPLOYMENT_ROLL_BACK = 1,
+    DEPLOYMENT_RETRAIN = 2,
+};
+unsigned deployment_answers(const DriftPolicy *policy); /* of enum deployment_answer */
+
+/* on_drift is known, times are bounded, who retrains names a pipeline; policy NULL: the default one.
+ * ERR_INVALID. */
 MUST_CHECK enum err_code deployment_check_policy(const DriftPolicy *policy, struct err *err);
 
-/* Whether an endpoint acts on drift of a version of its model that was served with a generation.
- * acted_ms: when it last did, 0: never. NULL: it does; else why not, in arena. */
-const char *deployment_drift_objection(const struct endpoint *endpoint, const char *model_name,
-                                       int64_t version, int64_t acted_ms, int64_t now_ms,
-                                       struct arena *arena);
+/* What an endpoint has done by itself up to now. Unix epoch, ms; 0: never. */
+struct deployment_past {
+    int64_t rolled_back_ms; /* the last time, because of drift */
+    int64_t retrained_ms;   /* the last time that it asked for it */
+    int64_t retrains;       /* within DEPLOYMENT_DAY_MS */
+};
+/* Why an endpoint does nothing about a version that is in trouble, whatever its policy asks for;
+ * NULL: it does something. This text and the others are in arena or constant. */
+const char *deployment_objection(const struct endpoint *endpoint, const char *model_name,
+                                 int64_t version, struct arena *arena);
+/* Why it does not roll back, or ask for a retraining, now; NULL: it does. */
+const char *deployment_rollback_objection(const DriftPolicy *policy,
+                                          const struct deployment_past *past, int64_t now_ms,
+                                          struct arena *arena);
+const char *deployment_retrain_objection(const DriftPolicy *policy,
+                                         const struct deployment_past *past, int64_t now_ms,
+                                         struct arena *arena);
 /* A copy of the entries in which a rollback does not find the versions. */
 const struct history_entry *deployment_avoid(const struct history_entry *entries, size_t count,
                                              const char *model_name, const int64_t *versions,

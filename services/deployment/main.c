@@ -21,6 +21,7 @@ static const ProtobufCMessageDescriptor *const says[] = {
     &modelbus__deployment__v1__endpoint_deleted__descriptor,
     &modelbus__deployment__v1__endpoint_state__descriptor,
     &modelbus__deployment__v1__model_deployed__descriptor,
+    &modelbus__deployment__v1__retrain_requested__descriptor,
     &modelbus__deployment__v1__rolled_back__descriptor,
     NULL,
 };

@@ -465,21 +465,26 @@ store_set_policy(const struct store *store, const char *endpoint, const DriftPol
 
 enum err_code
 store_drift_past(const struct store *store, const char *endpoint, const char *episode,
-                 struct drift_past *past, struct err *err)
+                 int64_t day_ms, struct drift_past *past, struct err *err)
 {
     static const struct db_stmt stmt = {
         "SELECT coalesce(max(number), 0), coalesce(max(decided_at_ms) FILTER (WHERE acted), 0),"
-        " coalesce(bool_or(episode = $3), false)"
+        " coalesce(bool_or(episode = $3), false),"
+        " coalesce(max(decided_at_ms) FILTER (WHERE retrained), 0),"
+        " count(*) FILTER (WHERE retrained AND decided_at_ms > $4)"
         " FROM drift_action WHERE workspace = $1 AND endpoint = $2"};
     CLEANUP(db_result_free) struct db_result *result = NULL;
 
     if (db_exec(store->db, &stmt,
-                DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_text(episode)), &result,
-                err))
+                DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_text(episode),
+                          db_int(day_ms)),
+                &result, err))
         return err->code;
     past->number = db_i64(result, 0, 0);
-    past->acted_ms = db_i64(result, 0, 1);
     past->known = db_boolean(result, 0, 2);
+    past->done.rolled_back_ms = db_i64(result, 0, 1);
+    past->done.retrained_ms = db_i64(result, 0, 3);
+    past->done.retrains = db_i64(result, 0, 4);
     return ERR_OK;
 }
 
@@ -510,13 +515,15 @@ store_add_drift_action(const struct store *store, const char *endpoint, int64_t 
 {
     static const struct db_stmt stmt = {
         "INSERT INTO drift_action (workspace, endpoint, episode, number, decided_at_ms, acted,"
-        " model_name, version, action) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
+        " model_name, version, action, retrained) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+        " $10)"};
 
     return db_exec(store->db, &stmt,
                    DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_text(action->episode),
                              db_int(number), db_int(action->decided_at_ms),
                              db_bool(action->to_version != 0), db_text(action->model_name),
-                             db_int(action->version), db_message(store->arena, &action->base)),
+                             db_int(action->version), db_message(store->arena, &action->base),
+                             db_bool(*action->pipeline != '\0')),
                    NULL, err);
 }
 

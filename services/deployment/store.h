@@ -102,13 +102,14 @@ MUST_CHECK enum err_code store_set_policy(const struct store *store, const char 
                                           const DriftPolicy *policy, struct err *err);
 /* What an endpoint has decided about drift up to now. */
 struct drift_past {
-    int64_t number;   /* of the last decision; 0: there is none */
-    int64_t acted_ms; /* when it last did something; 0: never */
-    bool known;       /* the episode was decided */
+    int64_t number; /* of the last decision; 0: there is none */
+    bool known;     /* the episode was decided */
+    struct deployment_past done;
 };
+/* done.retrains: since day_ms. */
 MUST_CHECK enum err_code store_drift_past(const struct store *store, const char *endpoint,
-                                          const char *episode, struct drift_past *past,
-                                          struct err *err);
+                                          const char *episode, int64_t day_ms,
+                                          struct drift_past *past, struct err *err);
 /* Versions that were left because of drift since then. */
 MUST_CHECK enum err_code store_drift_left(const struct store *store, const char *endpoint,
                                           const char *model_name, int64_t since_ms,

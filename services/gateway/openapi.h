@@ -24,6 +24,7 @@ struct openapi_bound {
     const char *pattern; /* ECMA 262; of a repeated field: of its items */
     int max_length;      /* UTF-8 bytes */
     int max_items;
+    bool unique; /* items */
     bool required, positive, not_negative;
     int64_t max;
     const char *without; /* enum value that is refused */

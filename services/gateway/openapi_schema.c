@@ -95,7 +95,10 @@ number(json_t *schema, enum use use, const struct openapi_bound *b, bool is_floa
     /* From 0 to a bound; as a string: as many digits as are in range for certain. */
     char pattern[64];
     int digits = snprintf(NULL, 0, "%lld", (long long)b->max) - 1;
-    snprintf(pattern, sizeof(pattern), "^(0|[1-9][0-9]{0,%d})(\\.[0-9]+)?$", digits - 1);
+    if (digits)
+        snprintf(pattern, sizeof(pattern), "^(0|[1-9][0-9]{0,%d})(\\.[0-9]+)?$", digits - 1);
+    else
+        snprintf(pattern, sizeof(pattern), "^0(\\.[0-9]+)?$");
     set_string(schema, "pattern", pattern);
     set(schema, "minimum", json_integer(0));
     set(schema, "maximum", json_integer(b->max));
@@ -178,7 +181,7 @@ value_schema(json_t *schemas, const ProtobufCFieldDescriptor *field, enum use us
         string(schema, use, b);
         break;
     case PROTOBUF_C_TYPE_BYTES:
-        set_types(schema, use, b && b->required, "string", false);
+        string(schema, use, b);
         set_string(schema, "contentEncoding", "base64");
         break;
     case PROTOBUF_C_TYPE_MESSAGE:
@@ -233,6 +236,8 @@ field_schema(json_t *schemas, const ProtobufCFieldDescriptor *field, enum use us
     set(schema, "items", element_schema(schemas, field, use, b));
     if (use != REPLY && b && b->max_items)
         set(schema, "maxItems", json_integer(b->max_items));
+    if (use != REPLY && b && b->unique)
+        set(schema, "uniqueItems", json_true());
     if (use != REPLY && required)
         set(schema, "minItems", json_integer(1));
     return schema;

@@ -15,6 +15,7 @@
 #include "service.h"
 #include "streams.h"
 #include "tokens.h"
+#include "trace/trace.h"
 
 struct gateway_settings {
     char *admin_token;
@@ -23,11 +24,13 @@ struct gateway_settings {
     char *artifact_url;
     char *auth;
     char *bind;
-    char *deployment_url, *experiment_url, *monitoring_url, *registry_url;
+    char *deployment_url, *experiment_url, *monitoring_url, *pipeline_url, *registry_url;
     int64_t event_streams;
     int64_t max_body;
     int64_t threads;
+    char *task_token;
     char *tls_cert, *tls_key;
+    char *worker_token;
 };
 
 /* A row of the table made ready. */
@@ -36,13 +39,20 @@ struct target {
     const ProtobufCMethodDescriptor *method; /* NULL: an own handler */
 };
 
+/* A token that is a setting. caller->subject empty: it is not set. */
+enum { FIXED_ADMIN, FIXED_WORKER, FIXED_TASK, FIXED_TOKENS };
+struct fixed_token {
+    struct auth_caller caller;
+    uint8_t hash[32];
+};
+void fixed_token_set(struct fixed_token *fixed, int which, const char *token);
+
 struct gateway {
     struct service *service;
     const struct gateway_settings *settings;
-    bool open;              /* AUTH=none */
-    struct tokens *tokens;  /* NULL when open */
-    uint8_t admin_hash[32]; /* of ADMIN_TOKEN, when has_admin */
-    bool has_admin;
+    bool open;                              /* AUTH=none */
+    struct tokens *tokens;                  /* NULL when open */
+    struct fixed_token fixed[FIXED_TOKENS]; /* of the settings */
     struct artifact_store *artifacts;
     struct rpc_client *peers[PEER_COUNT];
     struct target *targets;
@@ -57,6 +67,7 @@ struct exchange {
     const struct target *target;
     struct auth_caller caller;
     char request_id[65];
+    struct trace trace; /* the caller's; trace_id empty: none was given */
     struct http_request *http;
     const char *if_none_match;
     bool if_match;

@@ -8,6 +8,7 @@
 #include "parts.h"
 
 #include "crypto/crypto.h"
+#include "life/life.h"
 #include "modelbus/bus/v1/queries.pb-c.h"
 #include "pbjson/pbjson.h"
 
@@ -165,6 +166,15 @@ read_preconditions(struct exchange *x, struct err *err)
     return pbjson_set(x->request, route->match, digits, http_arena(x->http), err);
 }
 
+/* A long poll would be cut at once. */
+static enum err_code
+check_stopping(const struct exchange *x, struct err *err)
+{
+    if (x->target->route->deadline_ms && life_stopping())
+        return err_set(err, ERR_UNAVAILABLE, "the gateway is stopping");
+    return ERR_OK;
+}
+
 static enum err_code
 read_request_id(struct exchange *x, struct err *err)
 {
@@ -189,8 +199,9 @@ proxy(void *arg, struct http_request *r)
 
     (void)arg;
     reader.err = &err;
-    if (read_request_id(x, &err) || choose_peer(x, &err) || read_body(x, &err) ||
-        read_params(x, &err) || read_preconditions(x, &err)) {
+    trace_parse(http_header(r, "traceparent"), &x->trace);
+    if (check_stopping(x, &err) || read_request_id(x, &err) || choose_peer(x, &err) ||
+        read_body(x, &err) || read_params(x, &err) || read_preconditions(x, &err)) {
         http_reply_error(r, &err);
         return;
     }
@@ -287,6 +298,8 @@ call_peer(struct exchange *x)
     uint8_t *packed = arena_alloc(http_arena(x->http), len);
 
     protobuf_c_message_pack(x->request, packed);
+    trace_set_current(*x->trace.trace_id ? &x->trace : NULL);
     rpc_call_async(x->gateway->peers[x->peer], x->target->method->name, &x->caller, x->request_id,
-                   0, packed, len, on_reply, x);
+                   x->target->route->deadline_ms, packed, len, on_reply, x);
+    trace_set_current(NULL);
 }

@@ -9,6 +9,7 @@
 #include "modelbus/experiment/v1/queries.pb-c.h"
 #include "modelbus/gateway/v1/queries.pb-c.h"
 #include "modelbus/monitoring/v1/queries.pb-c.h"
+#include "modelbus/pipeline/v1/queries.pb-c.h"
 #include "modelbus/registry/v1/queries.pb-c.h"
 
 #include <string.h>
@@ -16,6 +17,7 @@
 #define V1 "/api/v1/"
 #define VERSION V1 "models/{name}/versions/{version}"
 #define ALIAS V1 "models/{name}/aliases/{alias}"
+#define POLICY V1 "models/{name}/promotion-policy"
 #define LETTER V1 "dead-letters/{service}/{id}"
 
 #define ROUTE(v, p, pe, m, s, d, ...)                                                              \
@@ -36,6 +38,10 @@
 #define MW "monitoring:write"
 #define AR "alert:read"
 #define AW "alert:write"
+#define PR "pipeline:read"
+#define PW "pipeline:write"
+#define WORK "worker:run"
+#define LONG_POLL .deadline_ms = 32000 /* a wait_ms of 30 s, and time to answer */
 #define ETAG(e) .etag = e
 #define IF_MATCH(m) .match = m
 #define QUERY(q) .queries = q
@@ -107,6 +113,19 @@ const struct rest_route rest_routes[] = {
     ROUTE("DELETE", ALIAS, REGISTRY, "DeleteAlias", RW,
           "Remove an alias.", IF_MATCH("expected_revision")),
 
+    ROUTE("GET",    POLICY, REGISTRY, "GetPromotionPolicy", RR,
+          "When a challenger may take an alias (champion unless it is named).", QUERY("alias")),
+    ROUTE("PUT",    POLICY, REGISTRY, "SetPromotionPolicy", RW,
+          "Say by which metric and margin a challenger takes an alias.", .queries = NULL),
+    ROUTE("DELETE", POLICY, REGISTRY, "DeletePromotionPolicy", RW,
+          "Delete the promotion policy of an alias.", QUERY("alias")),
+    ROUTE("GET",    VERSION "/evaluations", REGISTRY, "ListEvaluations", RR,
+          "What a version reached on evaluation windows, by window.", QUERY("page")),
+    ROUTE("POST",   VERSION "/evaluations", REGISTRY, "AddEvaluation", RW,
+          "Keep what a version reached on an evaluation window; replaces an earlier one.", CREATED),
+    ROUTE("POST",   VERSION "/challenge", REGISTRY, "ChallengeAlias", RW,
+          "Judge a version against the one that holds an alias, on one window; the better one gets it.", FAILS("412")),
+
     ROUTE("GET",    V1 "endpoints", DEPLOYMENT, "ListEndpoints", DR,
           "Endpoints, by name.", QUERY("page")),
     ROUTE("POST",   V1 "endpoints", DEPLOYMENT, "CreateEndpoint", DW,
@@ -137,6 +156,15 @@ const struct rest_route rest_routes[] = {
           "Windows of an endpoint that were judged, newest first.", QUERY("page version drifted")),
     ROUTE("GET",    V1 "reports/{id}", MONITORING, "GetReport", MR,
           "One window: the verdict on every column, and histograms to draw.", .queries = NULL),
+
+    ROUTE("POST",   V1 "endpoints/{endpoint}/labels", MONITORING, "PushLabels", MW,
+          "Say what turned out to be true of predicted rows.", .queries = NULL),
+    ROUTE("GET",    V1 "endpoints/{endpoint}/performance", MONITORING, "GetPerformance", MR,
+          "How well an endpoint predicts, as labels show, and what became of the labels.", .queries = NULL),
+    ROUTE("GET",    V1 "endpoints/{endpoint}/performance/reports", MONITORING, "ListPerformanceReports", MR,
+          "Windows of labelled rows that were judged, newest first.", QUERY("page version degraded")),
+    ROUTE("GET",    V1 "performance-reports/{id}", MONITORING, "GetPerformanceReport", MR,
+          "One window of labelled rows: its metrics, and what they were compared with.", .queries = NULL),
 
     ROUTE("GET",    V1 "alerts", ALERT, "ListAlerts", AR,
           "Alerts that fire, newest first; with include_resolved those that are over too.", QUERY("page include_resolved")),
@@ -179,6 +207,41 @@ const struct rest_route rest_routes[] = {
     ROUTE("DELETE", V1 "alert-inhibitions/{name}", ALERT, "DeleteAlertInhibition", AW,
           "Delete an inhibition.", FAILS("412")),
 
+    ROUTE("GET",    V1 "pipelines", PIPELINE, "ListPipelines", PR,
+          "Pipelines, by name; without their definitions.", QUERY("page")),
+    ROUTE("PUT",    V1 "pipelines", PIPELINE, "ApplyPipeline", PW,
+          "Apply a pipeline's file (YAML or JSON, as text): a changed definition is its next version.", FAILS("413")),
+    ROUTE("GET",    V1 "pipelines/{name}", PIPELINE, "GetPipeline", PR,
+          "A pipeline with its definition, the newest or of a version.", QUERY("version")),
+    ROUTE("PUT",    V1 "pipelines/{name}/pause", PIPELINE, "PausePipeline", PW,
+          "Let a pipeline's triggers do nothing, or let them again.", .queries = NULL),
+    ROUTE("DELETE", V1 "pipelines/{name}", PIPELINE, "DeletePipeline", PW,
+          "Delete a pipeline with its versions and runs; refused while runs are active.", FAILS("412")),
+    ROUTE("POST",   V1 "pipelines/{name}/runs", PIPELINE, "StartRun", PW,
+          "Start a run.", CREATED, FAILS("412")),
+    ROUTE("POST",   V1 "pipelines/{name}/backfill", PIPELINE, "Backfill", PW,
+          "Start a run for each time that a cron trigger was due in a range and that has none.", FAILS("412"), LONG_POLL),
+    ROUTE("GET",    V1 "pipeline-runs", PIPELINE, "ListPipelineRuns", PR,
+          "Runs of pipelines, newest first; of one pipeline, of one status.", QUERY("page pipeline status")),
+    ROUTE("GET",    V1 "pipeline-runs/{run}", PIPELINE, "GetPipelineRun", PR,
+          "A run with its tasks and attempts; with wait_ms as soon as its revision is another one.", QUERY("wait_ms revision"), LONG_POLL),
+    ROUTE("POST",   V1 "pipeline-runs/{run}/cancel", PIPELINE, "CancelRun", PW,
+          "Cancel a run: what runs is asked to end.", FAILS("412")),
+    ROUTE("POST",   V1 "pipeline-runs/{run}/resume", PIPELINE, "ResumeRun", PW,
+          "Let a run that has ended go on: what succeeded stays, the rest, or a task and what needs it, runs again.", FAILS("412")),
+    ROUTE("GET",    V1 "pipeline-runs/{run}/tasks/{task}/log", PIPELINE, "ReadTaskLog", PR,
+          "What a task has said, from an offset on; with wait_ms as soon as there is more.", QUERY("index attempt offset wait_ms"), LONG_POLL),
+    ROUTE("GET",    V1 "workers", PIPELINE, "ListWorkers", PR,
+          "Workers, what they can do and what they have.", QUERY("page")),
+    ROUTE("PUT",    V1 "workers/{worker}/drain", PIPELINE, "DrainWorker", PW,
+          "Give a worker nothing more to do, or give it again.", .queries = NULL),
+    ROUTE("POST",   V1 "workers/{worker}/poll", PIPELINE, "PollTasks", WORK,
+          "What a worker asks: its heartbeat, and for more to do.", FAILS("412 413"), LONG_POLL),
+    ROUTE("POST",   V1 "workers/{worker}/finish", PIPELINE, "FinishTasks", WORK,
+          "A worker has ended tasks; refused are those whose lease is lost.", FAILS("413")),
+    ROUTE("POST",   V1 "workers/{worker}/log", PIPELINE, "WriteTaskLog", WORK,
+          "What a task says while it runs.", FAILS("412 413")),
+
     ROUTE("GET",    V1 "dead-letters", NONE, "ListDeadLetters", "bus:read",
           "Messages that a service could not handle; of one service or of all.", .bus = true, QUERY("page service include_replayed"), FAILS("404")),
     ROUTE("GET",    LETTER, NONE, "GetDeadLetter", "bus:read",
@@ -205,6 +268,7 @@ static const struct {
     [PEER_DEPLOYMENT] = {"deployment", &modelbus__deployment__v1__deployment__descriptor},
     [PEER_MONITORING] = {"monitoring", &modelbus__monitoring__v1__monitoring__descriptor},
     [PEER_ALERT] = {"alert", &modelbus__alert__v1__alerts__descriptor},
+    [PEER_PIPELINE] = {"pipeline", &modelbus__pipeline__v1__pipelines__descriptor},
     [PEER_GATEWAY] = {"gateway", &modelbus__gateway__v1__gateway__descriptor},
 };
 

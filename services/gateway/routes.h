@@ -20,6 +20,7 @@ enum peer {
     PEER_DEPLOYMENT,
     PEER_MONITORING,
     PEER_ALERT,
+    PEER_PIPELINE,
     PEER_GATEWAY,
     PEER_COUNT
 };
@@ -37,6 +38,7 @@ struct rest_route {
     const char *etag;      /* response field that is the ETag: "version.revision" */
     const char *match;     /* request field that If-Match fills: "expected_revision" */
     int status;            /* of success; 0: 200 */
+    int64_t deadline_ms;   /* of the call; 0: 5 s. Longer for long polls. */
     http_handler handler;  /* instead of a method: answered by the gateway itself */
     http_data stream;
 };

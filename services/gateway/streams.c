@@ -149,6 +149,8 @@ write_event(struct listener *l, const struct event_envelope *e, const struct eve
     buf_int(&out, e->time_ms);
     if (*e->traceparent)
         write_text(&out, "traceparent", e->traceparent);
+    if (*e->cause)
+        write_text(&out, "cause", e->cause);
     buf_str(&out, ",\"data\":");
     pbjson_write(event, 0, &out);
     buf_str(&out, "}\n\n");
@@ -303,6 +305,7 @@ static void *
 listen_on(void *arg)
 {
     struct listener *l = arg;
+    struct streams *streams = l->streams;
     CLEANUP(buf_done) struct buf last = {0};
     struct err err;
 
@@ -317,8 +320,9 @@ listen_on(void *arg)
     bus_reader_free(l->reader);
     arena_free(l->arena);
     free(l->key);
-    leave(l->streams);
     free(l);
+    /* The last: who stops us waits for it. */
+    leave(streams);
     return NULL;
 }
 

@@ -37,11 +37,17 @@ const struct config_key gateway_config[] = {
                "Largest JSON body that is taken, bytes"),
     CONFIG_STR(ROW, "MONITORING_URL", monitoring_url, "tcp://127.0.0.1:7105",
                "nng address of the service monitoring"),
+    CONFIG_STR(ROW, "PIPELINE_URL", pipeline_url, "tcp://127.0.0.1:7107",
+               "nng address of the service pipeline"),
     CONFIG_STR(ROW, "REGISTRY_URL", registry_url, "tcp://127.0.0.1:7102",
                "nng address of the service registry"),
+    CONFIG_SECRET(ROW, "TASK_TOKEN", task_token,
+                  "A token for tasks of pipelines: experiments, models and artifacts, no more"),
     CONFIG_INT(ROW, "THREADS", threads, "2", 1, 64, "Threads that serve the REST interface"),
     CONFIG_STR(ROW, "TLS_CERT", tls_cert, NULL, "PEM file of the certificate; with TLS_KEY: HTTPS"),
     CONFIG_STR(ROW, "TLS_KEY", tls_key, NULL, "PEM file of the certificate's key"),
+    CONFIG_SECRET(ROW, "WORKER_TOKEN", worker_token,
+                  "A token for workers: tasks and artifacts, no more"),
     CONFIG_END,
 };
 
@@ -61,10 +67,13 @@ open_peers(struct gateway *gateway, struct err *err)
     const struct gateway_settings *s = gateway->settings;
     const char *key = gateway->service->settings.rpc_key;
     CLEANUP(mem_free) char *self = own_url(gateway->service->settings.rpc_url);
-    const char *urls[PEER_COUNT] = {
-        [PEER_EXPERIMENT] = s->experiment_url, [PEER_REGISTRY] = s->registry_url,
-        [PEER_DEPLOYMENT] = s->deployment_url, [PEER_MONITORING] = s->monitoring_url,
-        [PEER_ALERT] = s->alert_url,           [PEER_GATEWAY] = self};
+    const char *urls[PEER_COUNT] = {[PEER_EXPERIMENT] = s->experiment_url,
+                                    [PEER_REGISTRY] = s->registry_url,
+                                    [PEER_DEPLOYMENT] = s->deployment_url,
+                                    [PEER_MONITORING] = s->monitoring_url,
+                                    [PEER_ALERT] = s->alert_url,
+                                    [PEER_PIPELINE] = s->pipeline_url,
+                                    [PEER_GATEWAY] = self};
 
     for (int i = 1; i < PEER_COUNT; i++) {
         struct rpc_client_options options = {
@@ -93,9 +102,9 @@ open_auth(struct gateway *gateway, struct err *err)
                        "GATEWAY_AUTH=none is refused on %s: it is not loopback; use token",
                        s->bind);
     }
-    gateway->has_admin = s->admin_token && s->admin_token[0];
-    if (gateway->has_admin)
-        crypto_sha256(s->admin_token, strlen(s->admin_token), gateway->admin_hash);
+    fixed_token_set(gateway->fixed, FIXED_ADMIN, s->admin_token);
+    fixed_token_set(gateway->fixed, FIXED_WORKER, s->worker_token);
+    fixed_token_set(gateway->fixed, FIXED_TASK, s->task_token);
     return tokens_start(&gateway->tokens, gateway->service->db, err);
 }
 
@@ -129,6 +138,8 @@ gateway_stop(struct service *service, int64_t deadline_ms)
     if (!gateway)
         return true;
     streams_free(gateway->streams);
+    for (int i = 1; i < PEER_COUNT; i++)
+        rpc_client_cut(gateway->peers[i], deadline_ms);
     complete = http_server_stop(gateway->http, deadline_ms);
     for (int i = 1; i < PEER_COUNT; i++)
         rpc_client_free(gateway->peers[i]);

@@ -2,6 +2,7 @@
 /* endpoints.c - the table of endpoints and its epochs. */
 #include "endpoints.h"
 
+#include "buf/fnv.h"
 #include "life/life.h"
 
 #include <stdlib.h>
@@ -57,11 +58,7 @@ endpoints_free(struct endpoints *endpoints)
 static size_t
 slot_of(const char *name)
 {
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 1099511628211u;
-    return (size_t)(h % SLOTS);
+    return (size_t)(fnv(FNV_START, name, strlen(name)) % SLOTS);
 }
 
 struct endpoint *

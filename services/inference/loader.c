@@ -5,6 +5,7 @@
 #include "life/life.h"
 #include "log/log.h"
 #include "modelbus/serving/v1/events.pb-c.h"
+#include "origin.h"
 #include "sync/sync.h"
 
 #include <malloc.h>
@@ -24,7 +25,8 @@ typedef Modelbus__Serving__V1__ModelLoadFailed Failed;
 
 struct wanted { /* one endpoint; lives as long as the loader */
     struct wanted *next;
-    State *state;      /* the newest heard */
+    State *state; /* the newest heard, and why */
+    struct event_origin origin;
     bool pending;      /* not loaded yet, or to be tried again */
     bool settled;      /* loaded, deleted or failed at least once */
     int64_t due_ms;    /* CLOCK_MONOTONIC: not before */
@@ -114,6 +116,7 @@ loader_want(struct loader *loader, const State *state)
             w = *at = mem_zalloc(sizeof(*w));
         free_message(w->state);
         w->state = (State *)dup_message(&state->base);
+        w->origin = event_origin();
         w->pending = true;
         w->due_ms = 0;
         w->failures = 0;
@@ -436,9 +439,12 @@ run(void *arg)
             continue;
         }
         State *state = (State *)dup_message(&w->state->base);
+        struct event_origin origin = w->origin;
         bool first = w->failures == 0;
         pthread_mutex_unlock(&l->lock);
+        event_origin_set(&origin);
         settle(l, w, state, first);
+        event_origin_set(NULL);
         pthread_mutex_lock(&l->lock);
     }
     pthread_mutex_unlock(&l->lock);

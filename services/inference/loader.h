@@ -35,7 +35,8 @@ void loader_stop(struct loader *loader); /* waits for the load in hand; loads no
 void loader_free(struct loader *loader);
 CLEANUP_DEFINE(struct loader, loader_free)
 
-/* Any thread; copies. False: the generation is not newer than what is known. */
+/* Any thread; copies. What is reported of it has the thread's origin (events/origin.h). False: the
+ * generation is not newer than what is known. */
 bool loader_want(struct loader *loader, const Modelbus__Deployment__V1__EndpointState *state);
 /* Any thread: the thread says again what it serves and what failed. */
 void loader_report_again(struct loader *loader);

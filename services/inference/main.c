@@ -393,6 +393,7 @@ main(int argc, char **argv)
 {
     static struct program program;
     const struct config_table tables[] = {
+        {process_bus_rows, &program.process.settings},
         {process_rows, &program.process.settings},
         {settings_keys, &program.settings},
         {NULL, NULL},

@@ -9,7 +9,7 @@
 #include "endpoints.h"
 #include "predlog.h"
 
-#define REPORTER_PERIOD_MS 200
+#define REPORTER_PERIOD_MS 100
 
 struct reporter_options {
     struct endpoints *endpoints;

@@ -2,6 +2,7 @@
 /* changes.c - rows into windows, windows into reports, reports into episodes. */
 #include "changes.h"
 
+#include "labels.h"
 #include "watches.h"
 
 #include "crypto/crypto.h"
@@ -75,6 +76,8 @@ report(const struct change *change, const struct monitoring *m, const struct wat
     r.n_columns = judgement->column_count;
     r.histograms = judgement->histograms;
     r.n_histograms = judgement->histogram_count;
+    r.segments = judgement->segments;
+    r.n_segments = judgement->segment_count;
     return store_add_report(&change->store, &r, m->settings->reports_kept, err);
 }
 
@@ -96,8 +99,13 @@ close_window(const struct change *change, struct monitoring *m, struct watch *w,
 
     for (size_t i = 0; i < w->pane_count; i++)
         panes[i] = w->panes[i].sample;
-    judge(&w->rules, w->reference, panes, w->pane_count, w->features, w->feature_count,
-          change->store.arena, &judgement);
+    const struct judge_rows rows = {.sample = w->sample,
+                                    .learned = w->learned,
+                                    .panes = panes,
+                                    .pane_count = w->pane_count,
+                                    .features = w->features,
+                                    .feature_count = w->feature_count};
+    judge(&w->rules, &rows, change->store.arena, &judgement);
     watch_window(w, &window);
     w->windows++;
     crypto_uuid7(w->report_id);
@@ -106,6 +114,8 @@ close_window(const struct change *change, struct monitoring *m, struct watch *w,
         crypto_uuid7(w->episode_id);
         w->since_ms = change->now_ms;
         metric_add(m->episodes, 1);
+        if (watches_forget_learning(&change->store, w, err))
+            return err->code;
     }
     if (!w->judged) {
         w->judged = true;
@@ -132,9 +142,9 @@ switch_version(const struct change *change, struct monitoring *m, struct watch *
     bool same = w->version == rows->version && strcmp(w->model_name, rows->model_name) == 0;
 
     w->generation = rows->generation;
-    if (same && (w->reference || w->pane_count))
+    if (same && (watch_has_reference(w) || w->learning.number))
         return ERR_OK;
-    if (w->pane_count && watches_drop_parts(&change->store, w, err))
+    if ((w->pane_count || w->learning.number) && watches_drop_parts(&change->store, w, err))
         return err->code;
     watch_drop_panes(w);
     w->version = rows->version;
@@ -148,15 +158,23 @@ end_pane(const struct change *change, struct monitoring *m, struct watch *w, str
 {
     int64_t gone;
 
-    if (!w->reference) {
-        if (watches_drop_parts(&change->store, w, err))
-            return err->code;
-        return watches_keep_learned(&change->store, w, err);
-    }
     if (watch_window_full(w) && close_window(change, m, w, err))
         return err->code;
     watch_next_pane(w, &gone);
     return gone ? store_drop_parts(&change->store, w->endpoint, gone, gone, err) : ERR_OK;
+}
+
+/* *first: the first row that is not for the reference alone. */
+static MUST_CHECK enum err_code
+learn(const struct change *change, struct watch *w, const PredictionsLogged *rows, size_t *first,
+      struct err *err)
+{
+    if (!watch_learns(w, rows))
+        return ERR_OK;
+    size_t learned = watch_learn(w, rows, change->now_ms);
+    if (!watch_has_reference(w))
+        *first = learned;
+    return watch_learned(w) ? watches_keep_learned(&change->store, w, err) : ERR_OK;
 }
 
 static MUST_CHECK enum err_code
@@ -166,11 +184,12 @@ feed(const struct change *change, struct monitoring *m, struct watch *w,
     int64_t next = rows->n_timestamps_ms ? rows->timestamps_ms[0] : change->now_ms;
     size_t first = 0;
 
+    if (learn(change, w, rows, &first, err))
+        return err->code;
     if (watch_pane_full(w, next) && end_pane(change, m, w, err))
         return err->code;
     while (first < rows->row_count) {
-        if (watch_feed(w, rows, change->now_ms, &first, err))
-            return err->code;
+        watch_feed(w, rows, change->now_ms, &first);
         if (watch_pane_full(w, 0) && end_pane(change, m, w, err))
             return err->code;
     }
@@ -193,10 +212,28 @@ change_rows(const struct change *change, struct monitoring *m, const Predictions
     } else {
         if (rows->generation > w->generation && switch_version(change, m, w, rows, err))
             return err->code;
-        if (feed(change, m, w, rows, err))
+        if (watches_look_again(&change->store, m, w, err) || feed(change, m, w, rows, err))
             return err->code;
         metric_add(m->watched, rows->row_count);
     }
+    if (labels_predicted(change, m, w->rules.message->performance, rows, err))
+        return err->code;
+    return watches_save(&change->store, w, err);
+}
+
+enum err_code
+change_due(const struct change *change, struct monitoring *m, const char *endpoint, struct err *err)
+{
+    struct watch *w;
+    int64_t revision;
+
+    if (store_lock_monitor(&change->store, endpoint, &revision, err) ||
+        watches_get(change, m, endpoint, revision, &w, err))
+        return err->code;
+    w->revision = 0;
+    int64_t due_ms = watch_due_ms(w);
+    if (due_ms && due_ms <= change->now_ms && end_pane(change, m, w, err))
+        return err->code;
     return watches_save(&change->store, w, err);
 }
 
@@ -228,7 +265,8 @@ change_endpoint_gone(const struct change *change, const char *endpoint, struct e
     if (store_get_monitor(&change->store, endpoint, true, &row, err))
         return err->code == ERR_NOT_FOUND ? ERR_OK : err->code;
     w = watch_new(change->store.workspace, endpoint, row.rules, row.state);
-    if (w->episode.open && say_cleared(change, w, NULL, err))
+    if ((w->episode.open && say_cleared(change, w, NULL, err)) ||
+        labels_endpoint_gone(change, endpoint, err))
         return err->code;
     return store_delete_monitor(&change->store, endpoint, err);
 }
@@ -240,7 +278,8 @@ change_rules(const struct change *change, const char *endpoint, const MonitorRul
     CLEANUP(watch_free) struct watch *w = NULL;
     struct monitor_row row;
 
-    if (store_get_monitor(&change->store, endpoint, true, &row, err))
+    if (store_get_monitor(&change->store, endpoint, true, &row, err) ||
+        labels_rules_changed(change, endpoint, row.rules->performance, rules->performance, err))
         return err->code;
     w = watch_new(change->store.workspace, endpoint, rules, row.state);
     w->episode.drifted = w->episode.calm = 0;
@@ -256,5 +295,7 @@ change_rules(const struct change *change, const char *endpoint, const MonitorRul
     }
     WatchState *state = watch_state(w, change->store.arena);
     state->monitor->reference = row.state->monitor->reference;
-    return store_set_monitor(&change->store, endpoint, watches_revision(), rules, state, err);
+    if (state->monitor->reference && !state->monitor->reference->learned_columns)
+        state->monitor->reference->learned_rows = 0; /* learning begins anew, too */
+    return store_set_monitor(&change->store, endpoint, watches_revision(), rules, state, 0, err);
 }

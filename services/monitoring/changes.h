@@ -2,12 +2,13 @@
 /*
  * changes.h - what happens to a watched endpoint in one transaction.
  *
- * What handlers of events and of queries do. Rows are fed into the endpoint's watch, which lives in
- * the consumer thread's cache; what they change goes to the database with the offset of the
+ * What handlers of events and of queries do, and the timer. Rows are fed into the endpoint's watch,
+ * which lives in the consumer thread's cache (the timer has its own); what they change goes to the database with the offset of the
  * event that brought them, so that no row counts twice or is lost, wherever a process ends.
  */
 #pragma once
 
+#include "label_rules.h"
 #include "store.h"
 
 #include "artifact/source.h"
@@ -15,19 +16,20 @@
 
 struct monitoring_settings {
     char *artifact_url;
-    char *artifact_token; /* secret */
-    int64_t cache_bytes;  /* of watches in memory; others are loaded when they are needed */
-    int64_t reports_kept; /* of each endpoint */
+    char *artifact_token;     /* secret */
+    int64_t cache_bytes;      /* of watches in memory; others are loaded when they are needed */
+    int64_t predictions_kept; /* of each endpoint, until they are labelled */
+    int64_t reports_kept;     /* of each endpoint */
 };
 
-/* The service's own state. */
+/* What a thread that feeds or judges windows works with: the consumer's, and the timer's. */
 struct monitoring {
     const struct monitoring_settings *settings;
     struct source *source;
-    /* Of the consumer's thread alone. */
     struct watch **watches;
     size_t watch_count, watch_room;
     struct metric *watched, *other, *windows_drift, *windows_calm, *windows_undecided, *episodes;
+    struct metric *labels[LABEL_REASONS], *performance_episodes;
 };
 
 struct monitoring *monitoring_new(const struct monitoring_settings *settings,
@@ -39,6 +41,9 @@ CLEANUP_DEFINE(struct monitoring, monitoring_free)
  * version's sample cannot be fetched now. */
 MUST_CHECK enum err_code change_rows(const struct change *change, struct monitoring *monitoring,
                                      const PredictionsLogged *rows, struct err *err);
+/* A window that may be due by the clock; the endpoint's row is locked. */
+MUST_CHECK enum err_code change_due(const struct change *change, struct monitoring *monitoring,
+                                    const char *endpoint, struct err *err);
 /* From now on the endpoint has a monitor. */
 MUST_CHECK enum err_code change_deployed(const struct change *change, const char *endpoint,
                                          const char *model_name, int64_t version, struct err *err);

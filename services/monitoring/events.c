@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events.c - what monitoring hears. */
-#include "changes.h"
+#include "labels.h"
 
 #include "service.h"
 #include "values.h"
@@ -80,9 +80,19 @@ on_predictions_logged(void *arg, const PredictionsLogged *event, struct event_co
     return change_rows(&change, monitoring_of(arg), event, err);
 }
 
+static enum err_code
+on_labels_received(void *arg, const LabelsReceived *event, struct event_context *context,
+                   struct err *err)
+{
+    struct change change = change_of_event(arg, context);
+
+    return labels_received(&change, monitoring_of(arg), event, err);
+}
+
 const struct event_subscription monitoring_events[] = {
     EVENT_ON(modelbus__deployment__v1__endpoint_deleted, on_endpoint_deleted),
     EVENT_ON(modelbus__deployment__v1__model_deployed, on_model_deployed),
+    EVENT_ON(modelbus__monitoring__v1__labels_received, on_labels_received),
     EVENT_ON(modelbus__registry__v1__model_registered, on_model_registered),
     EVENT_ON(modelbus__serving__v1__predictions_logged, on_predictions_logged),
     {.type = NULL},

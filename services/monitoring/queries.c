@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - questions about what is watched and what was found, and how to watch. */
-#include "changes.h"
+#include "labels.h"
 
 #include "crypto/crypto.h"
 #include "page.h"
@@ -103,9 +103,13 @@ list_reports(void *arg, REQUEST(ListReports) * request, RESPONSE(ListReports) * 
 
 const struct rpc_method monitoring_queries[] = {
     RPC_QUERY("GetMonitor", get_monitor, "monitoring:read", 1000),
+    RPC_QUERY("GetPerformance", get_performance, "monitoring:read", 1000),
+    RPC_QUERY("GetPerformanceReport", get_performance_report, "monitoring:read", 2000),
     RPC_QUERY("GetReport", get_report, "monitoring:read", 2000),
     RPC_QUERY("ListMonitors", list_monitors, "monitoring:read", 2000),
+    RPC_QUERY("ListPerformanceReports", list_performance_reports, "monitoring:read", 2000),
     RPC_QUERY("ListReports", list_reports, "monitoring:read", 2000),
+    RPC_COMMAND("PushLabels", push_labels, "monitoring:write", 5000),
     RPC_COMMAND("UpdateMonitor", update_monitor, "monitoring:write", 2000),
     {.name = NULL},
 };

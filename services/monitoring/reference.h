@@ -10,8 +10,8 @@
 #define REFERENCE_BYTES_MAX (256u << 20) /* of a sample's file */
 
 /*
- * From the bytes of a CSV or NDJSON file (table/table.h). Columns are drawn one by one: of each,
- * values and missing ones in proportion. *rows: of the file. ERR_INVALID with the line;
+ * From the bytes of a CSV or NDJSON file (table/table.h). Whole rows are drawn, the same each time; *rows: of
+ * the file. ERR_INVALID with the line;
  * ERR_TOO_LARGE: more columns than can be watched.
  */
 MUST_CHECK enum err_code reference_read(const char *name, const char *data, size_t len,

@@ -7,6 +7,9 @@
  *     a column that was sent: u8 0, u8 flags
  *     u16 slot …
  *     a column: u8 4 or 8, then its cell in each of the slots in so many bytes
+ *     when texts are kept: u8 1, then of each column of words u8 count, and that many times
+ *         u64 word, u32 count, u8 length and bytes of the text
+ *     when columns were left out: u8 2, u32 how many
  */
 #include "reservoir.h"
 
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TEXTS = 1, LEFT_OUT = 2 };
 enum { FLAG_OUTPUT = 1, FLAG_WORDS = 2, FLAG_MIXED = 4, FLAG_FLOATS = 8, FLAG_INTEGERS = 16 };
 
 _Static_assert(RESERVOIR_ROOM_MAX <= UINT16_MAX + 1, "a slot is 16 bits");
@@ -61,6 +65,24 @@ put_cells(struct buf *buf, const struct reservoir_column *c, const uint16_t *slo
     }
 }
 
+static void
+put_texts(struct buf *buf, const struct reservoir *r)
+{
+    put(buf, TEXTS, 1);
+    for (size_t i = 0; i < r->column_count; i++) {
+        const struct reservoir_column *c = &r->columns[i];
+        if (!c->words)
+            continue;
+        put(buf, c->text_count, 1);
+        for (size_t k = 0; k < c->text_count; k++) {
+            put(buf, c->texts[k].word, 8);
+            put(buf, c->texts[k].count, 4);
+            put(buf, strlen(c->texts[k].text), 1);
+            buf_str(buf, c->texts[k].text);
+        }
+    }
+}
+
 void
 reservoir_pack(struct reservoir *r, bool all, struct buf *buf)
 {
@@ -87,6 +109,12 @@ reservoir_pack(struct reservoir *r, bool all, struct buf *buf)
     buf_add(buf, slots, count * sizeof(*slots));
     for (size_t i = 0; i < r->column_count; i++)
         put_cells(buf, &r->columns[i], slots, count);
+    if (r->texts)
+        put_texts(buf, r);
+    if (r->left_out) {
+        put(buf, LEFT_OUT, 1);
+        put(buf, r->left_out, 4);
+    }
     memset(r->dirty, 0, r->room);
     r->changed = false;
 }
@@ -174,6 +202,54 @@ get_cells(struct reader *in, struct reservoir_column *c, const uint8_t *slots, s
     return true;
 }
 
+static bool
+get_text(struct reader *in, struct reservoir_text *text)
+{
+    text->word = get(in, 8);
+    text->count = (uint32_t)get(in, 4);
+    size_t len = (size_t)get(in, 1);
+    if (in->bad || len > RESERVOIR_TEXT_MAX || (size_t)(in->end - in->at) < len)
+        return false;
+    memcpy(text->text, in->at, len);
+    text->text[len] = '\0';
+    in->at += len;
+    return true;
+}
+
+static bool
+get_texts(struct reader *in, struct reservoir *r)
+{
+    r->texts = true;
+    for (size_t i = 0; i < r->column_count; i++) {
+        struct reservoir_column *c = &r->columns[i];
+        if (!c->words)
+            continue;
+        size_t count = (size_t)get(in, 1);
+        if (in->bad || count > RESERVOIR_TEXTS)
+            return false;
+        if (count && !c->texts)
+            c->texts = mem_calloc(RESERVOIR_TEXTS, sizeof(*c->texts));
+        c->text_count = 0;
+        for (size_t k = 0; k < count; k++, c->text_count++)
+            if (!get_text(in, &c->texts[k]))
+                return false;
+    }
+    return true;
+}
+
+static bool
+get_rest(struct reader *in, struct reservoir *r)
+{
+    for (uint64_t last = 0, kind = 0; in->at != in->end; last = kind) {
+        kind = get(in, 1);
+        if (kind <= last || kind > LEFT_OUT || (kind == TEXTS && !get_texts(in, r)))
+            return false;
+        if (kind == LEFT_OUT)
+            r->left_out = (uint32_t)get(in, 4);
+    }
+    return !in->bad;
+}
+
 enum err_code
 reservoir_apply(struct reservoir *r, const void *data, size_t len, struct err *err)
 {
@@ -204,5 +280,5 @@ reservoir_apply(struct reservoir *r, const void *data, size_t len, struct err *e
     for (size_t i = 0; i < columns; i++)
         if (!get_cells(&in, &r->columns[i], slots, count))
             return damaged(err);
-    return in.at == in.end ? ERR_OK : damaged(err);
+    return get_rest(&in, r) ? ERR_OK : damaged(err);
 }

@@ -2,6 +2,7 @@
 /* rules.c - defaults, bounds, hysteresis. */
 #include "rules.h"
 
+#include "label_rules.h"
 #include "values.h"
 
 #include <math.h>
@@ -71,6 +72,23 @@ check_columns(const MonitorRules *m, enum drift_profile profile, struct err *err
     return ERR_OK;
 }
 
+static MUST_CHECK enum err_code
+check_segments(const MonitorRules *m, struct err *err)
+{
+    if (m->n_segments > RULES_SEGMENTS_MAX)
+        return err_set(err, ERR_INVALID, "rules.segments: %zu columns, at most %u", m->n_segments,
+                       RULES_SEGMENTS_MAX);
+    for (size_t i = 0; i < m->n_segments; i++) {
+        if (value_check_name("rules.segments", m->segments[i], err))
+            return err->code;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(m->segments[k], m->segments[i]) == 0)
+                return err_set(err, ERR_INVALID, "rules.segments: '%.80s' is there twice",
+                               m->segments[i]);
+    }
+    return ERR_OK;
+}
+
 enum err_code
 rules_check(const MonitorRules *m, struct err *err)
 {
@@ -93,7 +111,8 @@ rules_check(const MonitorRules *m, struct err *err)
         check_bound("clear_after", m->clear_after, STREAK_MAX, err) ||
         check_bound("reference_rows", m->reference_rows, RULES_WINDOW_MAX, err) ||
         check_method("rules.method", m->method, profile, err) ||
-        check_threshold("rules.threshold", m->threshold, err) || check_columns(m, profile, err))
+        check_threshold("rules.threshold", m->threshold, err) || check_columns(m, profile, err) ||
+        check_segments(m, err) || label_rules_check(m->performance, err))
         return err->code;
     if (window < 10)
         return err_set(err, ERR_INVALID, "rules.window_rows is %u: at least 10", window);
@@ -116,6 +135,7 @@ rules_of(const MonitorRules *m)
         .disabled = m->disabled,
         .pane_rows = slide,
         .pane_ms = (int64_t)m->window_seconds * 1000 / panes,
+        .min_rows = min,
         .pane_min_rows = (min + panes - 1) / panes,
         .panes = panes,
         .reference_rows = or_default(m->reference_rows, REFERENCE_ROWS),

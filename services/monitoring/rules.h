@@ -18,6 +18,7 @@ typedef Modelbus__Monitoring__V1__ColumnRule ColumnRule;
 #define RULES_WINDOW_MAX 10000000u /* rows */
 #define RULES_PANES_MAX 16u        /* windows that overlap */
 #define RULES_COLUMNS_MAX 1000u
+#define RULES_SEGMENTS_MAX 3u /* columns */
 
 /* ERR_INVALID names the field, what it is and what it may be. */
 MUST_CHECK enum err_code rules_check(const MonitorRules *rules, struct err *err);
@@ -28,7 +29,8 @@ struct rules {
     uint32_t pane_rows; /* a pane ends with so many rows ... */
     int64_t pane_ms;    /* ... or, with pane_min_rows, this long after its first; 0: never */
     uint32_t pane_min_rows;
-    uint32_t panes; /* of a window */
+    uint32_t min_rows; /* of a window, and of a segment */
+    uint32_t panes;    /* of a window */
     uint32_t reference_rows;
     struct drift_plan plan;
     enum drift_correction correction;

@@ -162,16 +162,48 @@ store_lock_monitor(const struct store *store, const char *endpoint, int64_t *rev
 
 enum err_code
 store_set_monitor(const struct store *store, const char *endpoint, int64_t revision,
-                  const MonitorRules *rules, const WatchState *state, struct err *err)
+                  const MonitorRules *rules, const WatchState *state, int64_t due_ms,
+                  struct err *err)
 {
-    static const struct db_stmt all = {"UPDATE monitor SET revision = $3, state = $4, rules = $5"
-                                       " WHERE workspace = $1 AND endpoint = $2"};
-    static const struct db_stmt some = {"UPDATE monitor SET revision = $3, state = $4"
-                                        " WHERE workspace = $1 AND endpoint = $2"};
+#define UPDATE_MONITOR                                                                             \
+    "UPDATE monitor SET revision = $3, state = $4, due_ms = nullif($5::bigint, 0)"
+    static const struct db_stmt all = {UPDATE_MONITOR
+                                       ", rules = $6 WHERE workspace = $1 AND endpoint = $2"};
+    static const struct db_stmt some = {UPDATE_MONITOR " WHERE workspace = $1 AND endpoint = $2"};
     struct db_param params[] = {db_text(store->workspace), db_text(endpoint), db_int(revision),
-                                packed(store, state), packed(store, rules)};
+                                packed(store, state),      db_int(due_ms),    packed(store, rules)};
 
-    return db_queue(store->db, rules ? &all : &some, params, rules ? 5 : 4, err);
+    return db_queue(store->db, rules ? &all : &some, params, rules ? 6 : 5, err);
+}
+
+enum err_code
+store_find_due(const struct store *store, int64_t now_ms, const char **workspace,
+               const char **endpoint, struct err *err)
+{
+    static const struct db_stmt stmt = {
+        "SELECT workspace, endpoint FROM monitor WHERE due_ms <= $1 ORDER BY due_ms LIMIT 1"
+        " FOR UPDATE SKIP LOCKED"};
+    CLEANUP(db_result_free) struct db_result *result = NULL;
+
+    if (db_exec(store->db, &stmt, DB_PARAMS(db_int(now_ms)), &result, err))
+        return err->code;
+    bool found = db_rows(result) == 1;
+    *workspace = found ? db_copy(result, 0, 0, store->arena) : NULL;
+    *endpoint = found ? db_copy(result, 0, 1, store->arena) : NULL;
+    return ERR_OK;
+}
+
+enum err_code
+store_postpone(const struct store *store, const char *endpoint, int64_t now_ms, int64_t due_ms,
+               struct err *err)
+{
+    static const struct db_stmt stmt = {"UPDATE monitor SET due_ms = $4 WHERE workspace = $1"
+                                        " AND endpoint = $2 AND due_ms <= $3"};
+
+    return db_exec(
+        store->db, &stmt,
+        DB_PARAMS(db_text(store->workspace), db_text(endpoint), db_int(now_ms), db_int(due_ms)),
+        NULL, err);
 }
 
 enum err_code
@@ -282,11 +314,13 @@ store_add_report(const struct store *store, const Report *report, int64_t kept, 
         "DELETE FROM report WHERE workspace = $1 AND endpoint = $2 AND number <= $3"};
     Report head = *report, detail = MODELBUS__MONITORING__V1__REPORT__INIT;
 
-    head.n_columns = head.n_histograms = 0;
+    head.n_columns = head.n_histograms = head.n_segments = 0;
     detail.columns = report->columns;
     detail.n_columns = report->n_columns;
     detail.histograms = report->histograms;
     detail.n_histograms = report->n_histograms;
+    detail.segments = report->segments;
+    detail.n_segments = report->n_segments;
     if (db_queue(store->db, &add,
                  DB_PARAMS(db_text(store->workspace), db_text(report->id),
                            db_text(report->endpoint), db_int(report->window->number),
@@ -328,6 +362,8 @@ store_get_report(const struct store *store, const char *id, Report **report, str
     (*report)->n_columns = detail->n_columns;
     (*report)->histograms = detail->histograms;
     (*report)->n_histograms = detail->n_histograms;
+    (*report)->segments = detail->segments;
+    (*report)->n_segments = detail->n_segments;
     return ERR_OK;
 }
 

@@ -50,10 +50,18 @@ MUST_CHECK enum err_code store_get_monitor(const struct store *store, const char
 /* The revision alone, locked; 0: there is no row. */
 MUST_CHECK enum err_code store_lock_monitor(const struct store *store, const char *endpoint,
                                             int64_t *revision, struct err *err);
-/* rules NULL: as they are. Not waited for. */
+/* rules NULL: as they are. due_ms: of the window; 0: it is not. Not waited for. */
 MUST_CHECK enum err_code store_set_monitor(const struct store *store, const char *endpoint,
                                            int64_t revision, const MonitorRules *rules,
-                                           const WatchState *state, struct err *err);
+                                           const WatchState *state, int64_t due_ms,
+                                           struct err *err);
+/* One of any workspace whose window is due, locked; *endpoint NULL: none that is not locked. */
+MUST_CHECK enum err_code store_find_due(const struct store *store, int64_t now_ms,
+                                        const char **workspace, const char **endpoint,
+                                        struct err *err);
+/* What is due by now_ms is due at due_ms. */
+MUST_CHECK enum err_code store_postpone(const struct store *store, const char *endpoint,
+                                        int64_t now_ms, int64_t due_ms, struct err *err);
 /* With its panes and reports. */
 MUST_CHECK enum err_code store_delete_monitor(const struct store *store, const char *endpoint,
                                               struct err *err);

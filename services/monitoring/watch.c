@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = {
-    [REFERENCE_NONE] = "none", [REFERENCE_SAMPLE] = "sample", [REFERENCE_ROWS_SEEN] = "rows"};
+_Static_assert((RESERVOIR_ROOM_MAX + WATCH_LEARN_ROOM + WATCH_ROOM) * sizeof(uint64_t) +
+                       2 * RESERVOIR_TEXTS * sizeof(struct reservoir_text) <=
+                   64 << 10,
+               "a column costs 64 KiB at most");
 
 /* ---- life ---- */
 
@@ -15,6 +17,19 @@ copy_id(char id[37], const char *text)
 {
     strncpy(id, text, 36);
     id[36] = '\0';
+}
+
+static struct pane
+restore_pane(struct watch *w, const Modelbus__Monitoring__V1__Pane *p)
+{
+    if (p->number > w->panes_opened)
+        w->panes_opened = p->number;
+    return (struct pane){.number = p->number,
+                         .start_ms = p->start_ms,
+                         .end_ms = p->end_ms,
+                         .opened_ms = p->opened_at_ms,
+                         .rows = p->rows,
+                         .parts = p->parts};
 }
 
 static void
@@ -37,15 +52,10 @@ restore(struct watch *w, const WatchState *state)
         copy_id(w->episode_id, m->episode);
         copy_id(w->report_id, m->last_report_id);
     }
-    for (size_t i = 0; i < state->n_panes && i < RULES_PANES_MAX; i++) {
-        const Modelbus__Monitoring__V1__Pane *p = state->panes[i];
-        w->panes[w->pane_count++] = (struct pane){.number = p->number,
-                                                  .start_ms = p->start_ms,
-                                                  .end_ms = p->end_ms,
-                                                  .rows = p->rows,
-                                                  .parts = p->parts};
-        w->panes_opened = p->number;
-    }
+    for (size_t i = 0; i < state->n_panes && i < RULES_PANES_MAX; i++)
+        w->panes[w->pane_count++] = restore_pane(w, state->panes[i]);
+    if (state->learning)
+        w->learning = restore_pane(w, state->learning);
 }
 
 struct watch *
@@ -79,14 +89,21 @@ watch_drop_panes(struct watch *w)
     for (size_t i = 0; i < w->pane_count; i++)
         pane_done(&w->panes[i]);
     w->pane_count = 0;
+    watch_drop_learning(w);
+}
+
+void
+watch_drop_learning(struct watch *w)
+{
+    pane_done(&w->learning);
 }
 
 void
 watch_drop_reference(struct watch *w)
 {
-    reservoir_free(TAKE_PTR(w->reference));
-    w->kind = REFERENCE_NONE;
-    w->reference_rows = 0;
+    reservoir_free(TAKE_PTR(w->sample));
+    reservoir_free(TAKE_PTR(w->learned));
+    w->sample_rows = w->learned_rows = 0;
     free(w->uri);
     free(w->problem);
     w->uri = mem_strdup("");
@@ -123,16 +140,20 @@ watch_free(struct watch *w)
     free(w);
 }
 
+static size_t
+bytes_of(const struct reservoir *r)
+{
+    return r ? reservoir_bytes(r) : 0;
+}
+
 size_t
 watch_bytes(const struct watch *w)
 {
-    size_t bytes = sizeof(*w) + arena_used(w->arena);
+    size_t bytes = sizeof(*w) + arena_used(w->arena) + bytes_of(w->sample) + bytes_of(w->learned) +
+                   bytes_of(w->learning.sample);
 
-    if (w->reference)
-        bytes += reservoir_bytes(w->reference);
     for (size_t i = 0; i < w->pane_count; i++)
-        if (w->panes[i].sample)
-            bytes += reservoir_bytes(w->panes[i].sample);
+        bytes += bytes_of(w->panes[i].sample);
     return bytes;
 }
 
@@ -150,107 +171,26 @@ watch_set_rules(struct watch *w, const MonitorRules *rules)
     w->rules = rules_of(copy);
 }
 
-/* ---- what others see ---- */
-
-Reference *
-watch_reference(const struct watch *w, struct arena *arena)
-{
-    Reference *r = arena_alloc(arena, sizeof(*r));
-
-    modelbus__monitoring__v1__reference__init(r);
-    r->kind = (char *)(uintptr_t)kind_names[w->kind];
-    r->model_name = w->model_name;
-    r->version = w->version;
-    r->uri = w->uri;
-    r->problem = w->problem;
-    r->rows = w->reference_rows;
-    if (w->reference) {
-        r->compared = reservoir_rows(w->reference);
-        r->columns = (uint32_t)w->reference->column_count;
-    }
-    return r;
-}
-
-Monitor *
-watch_monitor(const struct watch *w, struct arena *arena)
-{
-    Monitor *m = arena_alloc(arena, sizeof(*m));
-
-    modelbus__monitoring__v1__monitor__init(m);
-    m->endpoint = w->endpoint;
-    m->rules = (MonitorRules *)(uintptr_t)w->rules.message;
-    m->model_name = w->model_name;
-    m->version = w->version;
-    m->generation = w->generation;
-    m->reference = watch_reference(w, arena);
-    m->window = arena_alloc(arena, sizeof(*m->window));
-    modelbus__monitoring__v1__window__init(m->window);
-    watch_window(w, m->window);
-    m->state = (char *)(w->episode.open ? "drift" : w->judged ? "ok" : "unknown");
-    m->since_ms = w->since_ms;
-    m->episode = (char *)(uintptr_t)w->episode_id;
-    m->last_report_id = (char *)(uintptr_t)w->report_id;
-    m->rows_dropped = w->rows_dropped;
-    m->rows_other = w->rows_other;
-    return m;
-}
-
-WatchState *
-watch_state(const struct watch *w, struct arena *arena)
-{
-    WatchState *s = arena_alloc(arena, sizeof(*s));
-
-    modelbus__monitoring__v1__watch_state__init(s);
-    s->monitor = watch_monitor(w, arena);
-    s->monitor->rules = NULL;
-    s->monitor->endpoint = (char *)(uintptr_t)protobuf_c_empty_string;
-    s->windows = w->windows;
-    s->drifted = w->episode.drifted;
-    s->calm = w->episode.calm;
-    s->n_panes = w->pane_count;
-    s->panes = arena_alloc(arena, (w->pane_count + 1) * sizeof(*s->panes));
-    for (size_t i = 0; i < w->pane_count; i++) {
-        const struct pane *pane = &w->panes[i];
-        Modelbus__Monitoring__V1__Pane *p = s->panes[i] = arena_alloc(arena, sizeof(*p));
-        modelbus__monitoring__v1__pane__init(p);
-        p->number = pane->number;
-        p->start_ms = pane->start_ms;
-        p->end_ms = pane->end_ms;
-        p->rows = pane->rows;
-        p->parts = pane->parts;
-    }
-    return s;
-}
-
 /* ---- rows ---- */
 
-struct pane *
-watch_filling(struct watch *w)
+bool
+watch_has_reference(const struct watch *w)
 {
-    return w->pane_count ? &w->panes[w->pane_count - 1] : NULL;
-}
-
-static uint32_t
-rows_wanted(const struct watch *w)
-{
-    return w->reference ? w->rules.pane_rows : w->rules.reference_rows;
+    return w->sample || w->learned;
 }
 
 size_t
 watch_room(const struct watch *w)
 {
-    size_t room = w->reference ? WATCH_ROOM / w->rules.panes : RESERVOIR_ROOM_MAX;
-    uint32_t wanted = rows_wanted(w);
+    size_t room = WATCH_ROOM / w->rules.panes;
 
-    return room < wanted ? room : wanted;
+    return room < w->rules.pane_rows ? room : w->rules.pane_rows;
 }
 
-static void
-open_pane(struct watch *w)
+static struct pane
+open_pane(struct watch *w, size_t room)
 {
-    struct pane *pane = &w->panes[w->pane_count++];
-
-    *pane = (struct pane){.number = ++w->panes_opened, .sample = reservoir_new(watch_room(w))};
+    return (struct pane){.number = ++w->panes_opened, .sample = reservoir_new(room)};
 }
 
 static int64_t
@@ -262,28 +202,34 @@ time_of(const PredictionsLogged *rows, size_t row, int64_t now_ms)
     return at > 0 && at < now_ms ? at : now_ms;
 }
 
-enum err_code
-watch_feed(struct watch *w, const PredictionsLogged *rows, int64_t now_ms, size_t *first,
-           struct err *err)
+/* At most so many rows as the pane still needs to have `wanted`. */
+static void
+fill(struct pane *pane, uint32_t wanted, const PredictionsLogged *rows, int64_t now_ms,
+     size_t *first)
 {
     size_t left = rows->row_count - *first;
-
-    if (w->pane_count == 0)
-        open_pane(w);
-    struct pane *pane = watch_filling(w);
-    uint64_t room = rows_wanted(w) > pane->rows ? rows_wanted(w) - pane->rows : 0;
+    uint64_t room = wanted > pane->rows ? wanted - pane->rows : 0;
     size_t count = left < room ? left : (size_t)room;
+
     if (count == 0)
-        return ERR_OK;
-    if (reservoir_feed(pane->sample, rows, *first, count, err))
-        return err->code;
-    if (pane->rows == 0)
+        return;
+    reservoir_feed(pane->sample, rows, *first, count);
+    if (pane->rows == 0) {
         pane->start_ms = time_of(rows, *first, now_ms);
+        pane->opened_ms = now_ms;
+    }
     int64_t end = time_of(rows, *first + count - 1, now_ms);
     pane->end_ms = end > pane->end_ms ? end : pane->end_ms;
     pane->rows += count;
     *first += count;
-    return ERR_OK;
+}
+
+void
+watch_feed(struct watch *w, const PredictionsLogged *rows, int64_t now_ms, size_t *first)
+{
+    if (w->pane_count == 0)
+        w->panes[w->pane_count++] = open_pane(w, watch_room(w));
+    fill(&w->panes[w->pane_count - 1], w->rules.pane_rows, rows, now_ms, first);
 }
 
 bool
@@ -293,41 +239,84 @@ watch_pane_full(const struct watch *w, int64_t next_ms)
 
     if (!pane)
         return false;
-    if (pane->rows >= rows_wanted(w))
+    if (pane->rows >= w->rules.pane_rows)
         return true;
-    return w->reference && w->rules.pane_ms && next_ms && pane->rows >= w->rules.pane_min_rows &&
+    return w->rules.pane_ms && next_ms && pane->rows >= w->rules.pane_min_rows &&
            next_ms - pane->start_ms >= w->rules.pane_ms;
 }
 
-void
-watch_learn(struct watch *w)
+int64_t
+watch_due_ms(const struct watch *w)
 {
-    struct pane *pane = watch_filling(w);
+    const struct pane *pane = w->pane_count ? &w->panes[w->pane_count - 1] : NULL;
 
-    w->kind = REFERENCE_ROWS_SEEN;
-    w->reference_rows = pane->rows;
-    w->reference = TAKE_PTR(pane->sample);
-    watch_drop_panes(w);
+    return pane && w->rules.pane_ms && pane->rows >= w->rules.pane_min_rows
+               ? pane->opened_ms + w->rules.pane_ms
+               : 0;
 }
+
+/* ---- learning ---- */
+
+/* guess: where the sample has the first of them, most likely. */
+static bool
+lacks(const struct reservoir *r, Modelbus__Serving__V1__Column *const *columns, size_t count,
+      size_t guess)
+{
+    for (size_t i = 0; i < count; i++, guess++) {
+        const char *name = columns[i]->name;
+        if (guess < r->column_count && strcmp(r->columns[guess].name, name) == 0)
+            continue;
+        /* What is an output is not known of a sample. */
+        if (!reservoir_find(r, name, false) && !reservoir_find(r, name, true))
+            return true;
+    }
+    return false;
+}
+
+bool
+watch_learns(const struct watch *w, const PredictionsLogged *rows)
+{
+    if (w->learned || (w->sample && w->episode.open))
+        return false;
+    return !w->sample || w->learning.number ||
+           lacks(w->sample, rows->features, rows->n_features, 0) ||
+           lacks(w->sample, rows->outputs, rows->n_outputs, rows->n_features);
+}
+
+size_t
+watch_learn(struct watch *w, const PredictionsLogged *rows, int64_t now_ms)
+{
+    uint32_t wanted = w->rules.reference_rows;
+    size_t count = 0;
+
+    if (!w->learning.number) {
+        w->learning = open_pane(w, wanted < WATCH_LEARN_ROOM ? wanted : WATCH_LEARN_ROOM);
+        w->learning.sample->texts = true;
+    }
+    fill(&w->learning, wanted, rows, now_ms, &count);
+    return count;
+}
+
+bool
+watch_learned(const struct watch *w)
+{
+    return w->learning.number && w->learning.rows >= w->rules.reference_rows;
+}
+
+void
+watch_end_learning(struct watch *w)
+{
+    w->learned_rows = w->learning.rows;
+    w->learned = TAKE_PTR(w->learning.sample);
+    pane_done(&w->learning);
+}
+
+/* ---- windows ---- */
 
 bool
 watch_window_full(const struct watch *w)
 {
-    return w->reference && w->pane_count == w->rules.panes;
-}
-
-void
-watch_window(const struct watch *w, Window *window)
-{
-    window->number = w->windows + 1;
-    for (size_t i = 0; i < w->pane_count; i++) {
-        const struct pane *pane = &w->panes[i];
-        if (i == 0)
-            window->start_ms = pane->start_ms;
-        window->end_ms = pane->end_ms > window->end_ms ? pane->end_ms : window->end_ms;
-        window->rows += pane->rows;
-        window->compared += pane->sample ? reservoir_rows(pane->sample) : 0;
-    }
+    return w->pane_count == w->rules.panes;
 }
 
 void
@@ -340,5 +329,5 @@ watch_next_pane(struct watch *w, int64_t *gone)
         memmove(&w->panes[0], &w->panes[1], (w->pane_count - 1) * sizeof(w->panes[0]));
         w->pane_count--;
     }
-    open_pane(w);
+    w->panes[w->pane_count++] = open_pane(w, watch_room(w));
 }

@@ -7,7 +7,13 @@
  * went to another instance and a kill -9 all end the same way: it is loaded again.
  *
  * Rows go into panes. A pane that is full ends a window of rules.panes of them, which is
- * judged, and the oldest pane goes. Until there is a reference, rows make one.
+ * judged, and the oldest pane goes.
+ *
+ * The reference has two parts: the sample of the training run, and what was learned of the first
+ * rows. Without a sample all columns are learned and nothing is judged meanwhile; with one, columns
+ * that it lacks (outputs, mostly) are learned while the others are judged already, but not of an
+ * episode's rows: they are not what they should be compared with later. A sample that comes late
+ * wins for the columns that it has.
  */
 #pragma once
 
@@ -21,17 +27,19 @@ typedef Modelbus__Monitoring__V1__Report Report;
 typedef Modelbus__Monitoring__V1__WatchState WatchState;
 typedef Modelbus__Monitoring__V1__Window Window;
 
-#define WATCH_ROOM 1024 /* rows compared of a window: with the reference 40 KiB a column */
-#define WATCH_PARTS 32  /* pieces of a pane, then they are written as one */
+/* Rows compared of a window and of what was learned: with a sample (4096) 56 KiB a column, and
+ * with what their words are called 61. */
+#define WATCH_ROOM 1024
+#define WATCH_LEARN_ROOM 2048
+#define WATCH_PARTS 32 /* pieces of a pane, then they are written as one */
 
 struct pane {
     int64_t number, start_ms, end_ms;
+    int64_t opened_ms; /* its first row was handled, by our clock */
     uint64_t rows;
     uint32_t parts;
     struct reservoir *sample;
 };
-
-enum reference_kind { REFERENCE_NONE, REFERENCE_SAMPLE, REFERENCE_ROWS_SEEN };
 
 struct watch {
     char *workspace, *endpoint;
@@ -44,10 +52,11 @@ struct watch {
     int64_t version, generation; /* 0: no row came yet */
     char **features;
     size_t feature_count;
-    enum reference_kind kind;
+    bool registered; /* features and sample are known, or known not to be */
     char *uri, *problem;
-    uint64_t reference_rows;
-    struct reservoir *reference; /* NULL: none yet */
+    struct reservoir *sample, *learned; /* NULL: none yet */
+    uint64_t sample_rows, learned_rows; /* that they were drawn from */
+    struct pane learning;               /* number 0: nothing is being learned */
 
     struct pane panes[RULES_PANES_MAX];
     size_t pane_count; /* the last one is being filled */
@@ -68,29 +77,37 @@ CLEANUP_DEFINE(struct watch, watch_free)
 size_t watch_bytes(const struct watch *watch);
 /* Other rules: what was gathered for a window no longer fits. */
 void watch_set_rules(struct watch *watch, const MonitorRules *rules);
-void watch_drop_panes(struct watch *watch);
+void watch_drop_panes(struct watch *watch); /* and what is being learned */
 void watch_drop_reference(struct watch *watch);
 void watch_set_features(struct watch *watch, char *const *features, size_t count);
+bool watch_has_reference(const struct watch *watch);
 
-/* Borrowed from watch or in arena. */
+/* Borrowed from watch or in arena. (watch_view.c) */
 WatchState *watch_state(const struct watch *watch, struct arena *arena);
 Monitor *watch_monitor(const struct watch *watch, struct arena *arena);
 Reference *watch_reference(const struct watch *watch, struct arena *arena);
+/* The window that is being filled, or the rows that are being learned when there is no reference. */
+void watch_window(const struct watch *watch, Window *window);
+
+/* Whether the rows teach something: there is no reference, or the sample lacks one of their columns and
+ * no episode is open. */
+bool watch_learns(const struct watch *watch, const PredictionsLogged *rows);
+/* Learn from the first rows, as many as are still needed: how many. */
+size_t watch_learn(struct watch *watch, const PredictionsLogged *rows, int64_t now_ms);
+bool watch_learned(const struct watch *watch); /* enough rows */
+void watch_end_learning(struct watch *watch);  /* they are part of the reference from now on */
+void watch_drop_learning(struct watch *watch); /* what was learned so far */
 
 /*
  * Feed rows from *first on, as far as the pane goes, and count *first on. The pane is full when
  * watch_pane_full() says so; then it is up to the caller to judge and to begin the next one.
- * ERR_TOO_LARGE: too many columns.
  */
-MUST_CHECK enum err_code watch_feed(struct watch *watch, const PredictionsLogged *rows,
-                                    int64_t now_ms, size_t *first, struct err *err);
+void watch_feed(struct watch *watch, const PredictionsLogged *rows, int64_t now_ms, size_t *first);
 /* next_ms: of the row that would follow; 0: none does. */
 bool watch_pane_full(const struct watch *watch, int64_t next_ms);
-/* The full pane becomes the reference. */
-void watch_learn(struct watch *watch);
+/* When the pane ends by our clock though no row comes; 0: not before more rows come. */
+int64_t watch_due_ms(const struct watch *watch);
 bool watch_window_full(const struct watch *watch); /* the full pane ends a window */
-void watch_window(const struct watch *watch, Window *window);
 /* Begin another pane; the oldest goes when a window's worth is there. *gone: its number, or 0. */
 void watch_next_pane(struct watch *watch, int64_t *gone);
-struct pane *watch_filling(struct watch *watch); /* NULL: none */
-size_t watch_room(const struct watch *watch);    /* rows that a pane keeps */
+size_t watch_room(const struct watch *watch); /* rows that a pane keeps */

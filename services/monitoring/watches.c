@@ -2,6 +2,7 @@
 /* watches.c - the endpoints in memory: loaded, kept while they are good, written with each change. */
 #include "watches.h"
 
+#include "labels.h"
 #include "reference.h"
 
 #include "crypto/crypto.h"
@@ -32,6 +33,9 @@ monitoring_new(const struct monitoring_settings *settings, struct source *source
         metrics_counter("modelbus_monitoring_windows_total", windows, "outcome", "undecided", NULL);
     m->episodes = metrics_counter("modelbus_monitoring_episodes_total",
                                   "Episodes of drift that began.", NULL);
+    m->performance_episodes = metrics_counter("modelbus_monitoring_performance_episodes_total",
+                                              "Episodes of degraded performance that began.", NULL);
+    labels_metrics(m);
     return m;
 }
 
@@ -93,49 +97,42 @@ remember(struct monitoring *m, struct watch *watch)
 
 /* ---- references ---- */
 
-static void
-adopt(struct watch *w, const Reference *head, enum reference_kind kind, struct reservoir *reservoir)
-{
-    watch_drop_reference(w);
-    free(w->uri);
-    free(w->problem);
-    w->uri = mem_strdup(head->uri);
-    w->problem = mem_strdup(head->problem);
-    if (!reservoir)
-        return;
-    w->kind = kind;
-    w->reference_rows = head->rows;
-    w->reference = reservoir;
-}
-
+/* endpoint "": of the sample. *reservoir NULL: it could not be used. */
 static MUST_CHECK enum err_code
-stored_reference(const struct store *store, struct watch *w, const char *endpoint, bool *found,
-                 struct err *err)
+stored_reference(const struct store *store, const struct watch *w, const char *endpoint,
+                 Reference **head, struct reservoir **reservoir, struct err *err)
 {
     CLEANUP(reservoir_free) struct reservoir *r = NULL;
     const uint8_t *rows;
-    Reference *head;
     size_t len;
 
-    if (store_find_reference(store, w->model_name, w->version, endpoint, &head, &rows, &len, err))
+    if (store_find_reference(store, w->model_name, w->version, endpoint, head, &rows, &len, err))
         return err->code;
-    *found = head != NULL;
-    if (!head)
-        return ERR_OK;
-    if (len) {
+    if (*head && len) {
         r = reservoir_new(RESERVOIR_ROOM_MAX);
         if (reservoir_apply(r, rows, len, err))
             return err_wrap(err, "reference of '%s' version %lld", w->model_name,
                             (long long)w->version);
     }
-    adopt(w, head, *endpoint ? REFERENCE_ROWS_SEEN : REFERENCE_SAMPLE, TAKE_PTR(r));
+    *reservoir = TAKE_PTR(r);
     return ERR_OK;
+}
+
+static void
+take_sample(struct watch *w, const Reference *head, struct reservoir *sample)
+{
+    free(w->uri);
+    free(w->problem);
+    w->uri = mem_strdup(head->uri);
+    w->problem = mem_strdup(head->problem);
+    w->sample = sample;
+    w->sample_rows = head->rows;
 }
 
 /* A sample that cannot be used is noted, once, and rows become the reference instead. */
 static MUST_CHECK enum err_code
-fetch_reference(const struct store *store, struct monitoring *m, struct watch *w, const char *uri,
-                struct err *err)
+fetch_sample(const struct store *store, struct monitoring *m, struct watch *w, const char *uri,
+             struct err *err)
 {
     CLEANUP(reservoir_free) struct reservoir *r = NULL;
     CLEANUP(buf_done) struct buf bytes = {0};
@@ -164,50 +161,87 @@ fetch_reference(const struct store *store, struct monitoring *m, struct watch *w
     }
     if (store_put_reference(store, &head, "", &rows, err))
         return err->code;
-    adopt(w, &head, REFERENCE_SAMPLE, TAKE_PTR(r));
+    take_sample(w, &head, TAKE_PTR(r));
     return ERR_OK;
 }
 
-/* Of the version that w is at. */
 enum err_code
 watches_load_reference(const struct store *store, struct monitoring *m, struct watch *w,
                        struct err *err)
 {
+    struct reservoir *sample, *learned;
     ModelRegistered *registered;
-    bool found;
+    Reference *head;
 
     if (store_find_version(store, w->model_name, w->version, &registered, err))
         return err->code;
+    w->registered = registered != NULL;
     watch_set_features(w, registered ? registered->feature_names : NULL,
                        registered ? registered->n_feature_names : 0);
     watch_drop_reference(w);
-    if (stored_reference(store, w, "", &found, err))
+    if (stored_reference(store, w, "", &head, &sample, err))
         return err->code;
-    if (!found && registered && registered->reference_sample &&
-        *registered->reference_sample->uri &&
-        fetch_reference(store, m, w, registered->reference_sample->uri, err))
+    if (head)
+        take_sample(w, head, sample);
+    else if (registered && registered->reference_sample && *registered->reference_sample->uri &&
+             fetch_sample(store, m, w, registered->reference_sample->uri, err))
         return err->code;
-    if (!w->reference) {
-        CLEANUP(mem_free) char *problem = mem_strdup(w->problem);
-        if (stored_reference(store, w, w->endpoint, &found, err))
-            return err->code;
-        free(w->problem);
-        w->problem = TAKE_PTR(problem);
-    }
+    if (stored_reference(store, w, w->endpoint, &head, &learned, err))
+        return err->code;
+    w->learned = learned;
+    w->learned_rows = head ? head->rows : 0;
     return ERR_OK;
+}
+
+enum err_code
+watches_look_again(const struct store *store, struct monitoring *m, struct watch *w,
+                   struct err *err)
+{
+    ModelRegistered *registered;
+
+    if (w->registered)
+        return ERR_OK;
+    if (store_find_version(store, w->model_name, w->version, &registered, err))
+        return err->code;
+    return registered ? watches_load_reference(store, m, w, err) : ERR_OK;
 }
 
 enum err_code
 watches_keep_learned(const struct store *store, struct watch *w, struct err *err)
 {
     CLEANUP(buf_done) struct buf rows = {0};
+    Reference head = MODELBUS__MONITORING__V1__REFERENCE__INIT;
+    int64_t number = w->learning.number;
 
-    watch_learn(w);
-    reservoir_pack(w->reference, true, &rows);
-    return store_put_reference(store, watch_reference(w, store->arena), w->endpoint, &rows, err);
+    watch_end_learning(w);
+    head.kind = "rows";
+    head.model_name = w->model_name;
+    head.version = w->version;
+    head.rows = w->learned_rows;
+    reservoir_pack(w->learned, true, &rows);
+    if (store_drop_parts(store, w->endpoint, number, number, err))
+        return err->code;
+    return store_put_reference(store, &head, w->endpoint, &rows, err);
+}
+
+enum err_code
+watches_forget_learning(const struct store *store, struct watch *w, struct err *err)
+{
+    int64_t number = w->learning.number;
+
+    watch_drop_learning(w);
+    return number ? store_drop_parts(store, w->endpoint, number, number, err) : ERR_OK;
 }
 
 /* ---- loading ---- */
+
+static MUST_CHECK enum err_code
+load_pane(const struct store *store, const struct watch *w, struct pane *pane, size_t room,
+          struct err *err)
+{
+    pane->sample = reservoir_new(room);
+    return store_read_parts(store, w->endpoint, pane->number, pane->sample, err);
+}
 
 static MUST_CHECK enum err_code
 load(const struct store *store, struct monitoring *m, const char *endpoint, struct watch **watch,
@@ -222,12 +256,33 @@ load(const struct store *store, struct monitoring *m, const char *endpoint, stru
     w->revision = row.revision;
     if (w->generation && watches_load_reference(store, m, w, err))
         return err->code;
-    for (size_t i = 0; i < w->pane_count; i++) {
-        w->panes[i].sample = reservoir_new(watch_room(w));
-        if (store_read_parts(store, endpoint, w->panes[i].number, w->panes[i].sample, err))
+    if (w->pane_count && !watch_has_reference(w)) { /* of a window that cannot be judged */
+        if (watches_drop_parts(store, w, err))
             return err->code;
+        watch_drop_panes(w);
     }
+    for (size_t i = 0; i < w->pane_count; i++)
+        if (load_pane(store, w, &w->panes[i], watch_room(w), err))
+            return err->code;
+    if (w->learning.number && load_pane(store, w, &w->learning, RESERVOIR_ROOM_MAX, err))
+        return err->code;
     *watch = TAKE_PTR(w);
+    return ERR_OK;
+}
+
+enum err_code
+watches_get(const struct change *change, struct monitoring *m, const char *endpoint,
+            int64_t revision, struct watch **watch, struct err *err)
+{
+    const struct store *store = &change->store;
+
+    *watch = remembered(m, store, endpoint, revision);
+    if (!*watch) {
+        if (load(store, m, endpoint, watch, err))
+            return err->code;
+        remember(m, *watch);
+    }
+    (*watch)->used_ms = life_monotonic_ms();
     return ERR_OK;
 }
 
@@ -245,14 +300,7 @@ watches_take(const struct change *change, struct monitoring *m, const Prediction
         (change_deployed(change, rows->endpoint, rows->model_name, rows->version, err) ||
          store_lock_monitor(store, rows->endpoint, &revision, err)))
         return err->code;
-    *watch = remembered(m, store, rows->endpoint, revision);
-    if (!*watch) {
-        if (load(store, m, rows->endpoint, watch, err))
-            return err->code;
-        remember(m, *watch);
-    }
-    (*watch)->used_ms = life_monotonic_ms();
-    return ERR_OK;
+    return watches_get(change, m, rows->endpoint, revision, watch, err);
 }
 
 int64_t
@@ -264,28 +312,34 @@ watches_revision(void)
     return revision ? revision : 1;
 }
 
-/* What changed in memory goes to the database. */
+static MUST_CHECK enum err_code
+save_pane(const struct store *store, const struct watch *w, struct pane *pane, struct err *err)
+{
+    CLEANUP(buf_done) struct buf rows = {0};
+    bool whole = pane->parts >= WATCH_PARTS;
+
+    if (!pane->sample || !pane->sample->changed)
+        return ERR_OK;
+    reservoir_pack(pane->sample, whole, &rows);
+    if (whole) {
+        pane->parts = 0;
+        if (store_drop_parts(store, w->endpoint, pane->number, pane->number, err))
+            return err->code;
+    }
+    return store_add_part(store, w->endpoint, pane->number, ++pane->parts, &rows, err);
+}
+
 enum err_code
 watches_save(const struct store *store, struct watch *w, struct err *err)
 {
     w->revision = watches_revision();
-    for (size_t i = 0; i < w->pane_count; i++) {
-        struct pane *pane = &w->panes[i];
-        CLEANUP(buf_done) struct buf rows = {0};
-        if (!pane->sample || !pane->sample->changed)
-            continue;
-        bool whole = pane->parts >= WATCH_PARTS;
-        reservoir_pack(pane->sample, whole, &rows);
-        if (whole) {
-            pane->parts = 0;
-            if (store_drop_parts(store, w->endpoint, pane->number, pane->number, err))
-                return err->code;
-        }
-        if (store_add_part(store, w->endpoint, pane->number, ++pane->parts, &rows, err))
+    for (size_t i = 0; i < w->pane_count; i++)
+        if (save_pane(store, w, &w->panes[i], err))
             return err->code;
-    }
+    if (save_pane(store, w, &w->learning, err))
+        return err->code;
     return store_set_monitor(store, w->endpoint, w->revision, NULL, watch_state(w, store->arena),
-                             err);
+                             watch_due_ms(w), err);
 }
 
 enum err_code

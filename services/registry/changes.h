@@ -37,6 +37,27 @@ MUST_CHECK enum err_code change_stage(const struct change *change, const char *n
 MUST_CHECK enum err_code change_delete_version(const struct change *change, const char *name,
                                                int64_t version, struct err *err);
 
+/* ---- promotion.c ---- */
+
+/* Replace the policy of an alias; fills updated_at_ms and updated_by. ERR_NOT_FOUND: the model. */
+MUST_CHECK enum err_code change_set_policy(const struct change *change, PromotionPolicy *policy,
+                                           struct err *err);
+MUST_CHECK enum err_code change_delete_policy(const struct change *change, const char *name,
+                                              const char *alias, struct err *err);
+/* Keep what a version reached; fills evaluated_at_ms and evaluated_by. ERR_NOT_FOUND. */
+MUST_CHECK enum err_code change_evaluate(const struct change *change, Evaluation *evaluation,
+                                         struct err *err);
+/*
+ * Judge a version against the one that holds the alias now, by its policy; the better one gets it. Says
+ * PromotionDecided, and what change_alias() says when it is promoted. Judged on the window before:
+ * that decision, *before true, and nothing is said. ERR_NOT_FOUND (model, version); ERR_PRECONDITION
+ * (no policy, not evaluated there, holds the alias already) says what to do.
+ */
+MUST_CHECK enum err_code change_challenge(const struct change *change, const char *name,
+                                          int64_t version, const char *alias, const char *window,
+                                          PromotionDecided **decision, bool *before,
+                                          struct err *err);
+
 /* ---- what main.c wires ---- */
 extern const struct event_subscription registry_events[]; /* events.c */
 extern const struct rpc_method registry_queries[];        /* queries.c */

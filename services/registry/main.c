@@ -6,6 +6,7 @@
 static const ProtobufCMessageDescriptor *const says[] = {
     &modelbus__registry__v1__alias_moved__descriptor,
     &modelbus__registry__v1__model_registered__descriptor,
+    &modelbus__registry__v1__promotion_decided__descriptor,
     &modelbus__registry__v1__stage_changed__descriptor,
     &modelbus__registry__v1__version_deleted__descriptor,
     NULL,

@@ -244,16 +244,150 @@ set_stage(void *arg, REQUEST(SetStage) * request, RESPONSE(SetStage) * response,
                              err);
 }
 
+/* ---- promotion ---- */
+
+/* *alias empty becomes champion. */
+static MUST_CHECK enum err_code
+check_model_alias(const char *name, const char **alias, struct err *err)
+{
+    if (value_check_model_name(name, err))
+        return err->code;
+    if (!**alias)
+        *alias = REGISTRY_CHAMPION;
+    return value_check_alias(*alias, err);
+}
+
+static enum err_code
+set_promotion_policy(void *arg, REQUEST(SetPromotionPolicy) * request,
+                     RESPONSE(SetPromotionPolicy) * response, struct rpc_call *call,
+                     struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+    PromotionPolicy *policy = arena_alloc(call->arena, sizeof(*policy));
+    const char *alias = request->alias;
+
+    if (check_model_alias(request->name, &alias, err))
+        return err->code;
+    modelbus__registry__v1__promotion_policy__init(policy);
+    policy->name = request->name;
+    policy->alias = (char *)alias;
+    policy->metric = request->metric;
+    policy->direction = request->direction;
+    policy->min_margin = request->min_margin;
+    policy->any_window = request->any_window;
+    response->policy = policy;
+    return change_set_policy(&change, policy, err);
+}
+
+static enum err_code
+get_promotion_policy(void *arg, REQUEST(GetPromotionPolicy) * request,
+                     RESPONSE(GetPromotionPolicy) * response, struct rpc_call *call,
+                     struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+    const char *alias = request->alias;
+
+    if (check_model_alias(request->name, &alias, err) ||
+        store_find_policy(&change.store, request->name, alias, &response->policy, err))
+        return err->code;
+    if (!response->policy)
+        return err_set(err, ERR_NOT_FOUND, "model '%s' has no promotion policy for '%s'",
+                       request->name, alias);
+    return ERR_OK;
+}
+
+static enum err_code
+delete_promotion_policy(void *arg, REQUEST(DeletePromotionPolicy) * request,
+                        RESPONSE(DeletePromotionPolicy) * response, struct rpc_call *call,
+                        struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+    const char *alias = request->alias;
+
+    (void)response;
+    if (check_model_alias(request->name, &alias, err))
+        return err->code;
+    return change_delete_policy(&change, request->name, alias, err);
+}
+
+static enum err_code
+add_evaluation(void *arg, REQUEST(AddEvaluation) * request, RESPONSE(AddEvaluation) * response,
+               struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+    Evaluation *evaluation = arena_alloc(call->arena, sizeof(*evaluation));
+
+    modelbus__registry__v1__evaluation__init(evaluation);
+    evaluation->name = request->name;
+    evaluation->version = request->version;
+    evaluation->window = request->window;
+    evaluation->rows = request->rows;
+    evaluation->metrics = request->metrics;
+    evaluation->n_metrics = request->n_metrics;
+    response->evaluation = evaluation;
+    if (value_check_model_name(request->name, err) || check_version_number(request->version, err))
+        return err->code;
+    return change_evaluate(&change, evaluation, err);
+}
+
+static enum err_code
+list_evaluations(void *arg, REQUEST(ListEvaluations) * request,
+                 RESPONSE(ListEvaluations) * response, struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+    const char *list = arena_printf(call->arena, "ListEvaluations %s %lld", request->name,
+                                    (long long)request->version);
+    const char *after = "";
+    ModelVersion *version;
+    int64_t limit;
+    bool more;
+
+    if (value_check_model_name(request->name, err) || check_version_number(request->version, err) ||
+        page_read(call->arena, request->page, list, &after, 1, &limit, err) ||
+        store_get_version(&change.store, request->name, request->version, "", &version, err) ||
+        store_list_evaluations(&change.store, request->name, request->version, after, limit,
+                               &response->evaluations, &response->n_evaluations, &more, err))
+        return err->code;
+    if (more)
+        response->next_page_token = page_next(
+            call->arena, list, response->evaluations[response->n_evaluations - 1]->window);
+    return ERR_OK;
+}
+
+static enum err_code
+challenge_alias(void *arg, REQUEST(ChallengeAlias) * request, RESPONSE(ChallengeAlias) * response,
+                struct rpc_call *call, struct err *err)
+{
+    struct change change = change_of_call(arg, call);
+    const char *alias = request->alias;
+    bool before = false;
+
+    if (check_model_alias(request->name, &alias, err) ||
+        check_version_number(request->version, err) ||
+        value_check_name("window", request->window, err) ||
+        change_challenge(&change, request->name, request->version, alias, request->window,
+                         &response->decision, &before, err))
+        return err->code;
+    response->decided_before = before;
+    return ERR_OK;
+}
+
 const struct rpc_method registry_queries[] = {
+    RPC_COMMAND("AddEvaluation", add_evaluation, "registry:write", 2000),
+    RPC_COMMAND("ChallengeAlias", challenge_alias, "registry:write", 2000),
     RPC_COMMAND("CreateModel", create_model, "registry:write", 2000),
     RPC_COMMAND("CreateModelVersion", create_model_version, "registry:write", 2000),
     RPC_COMMAND("DeleteAlias", delete_alias, "registry:write", 2000),
     RPC_COMMAND("DeleteModelVersion", delete_model_version, "registry:write", 2000),
+    RPC_COMMAND("DeletePromotionPolicy", delete_promotion_policy, "registry:write", 2000),
     RPC_QUERY("GetModel", get_model, "registry:read", 1000),
     RPC_QUERY("GetModelVersion", get_model_version, "registry:read", 1000),
+    RPC_QUERY("GetPromotionPolicy", get_promotion_policy, "registry:read", 1000),
+    RPC_QUERY("ListEvaluations", list_evaluations, "registry:read", 2000),
     RPC_QUERY("ListModelVersions", list_model_versions, "registry:read", 2000),
     RPC_QUERY("ListModels", list_models, "registry:read", 2000),
     RPC_COMMAND("SetAlias", set_alias, "registry:write", 2000),
+    RPC_COMMAND("SetPromotionPolicy", set_promotion_policy, "registry:write", 2000),
     RPC_COMMAND("SetStage", set_stage, "registry:write", 2000),
     RPC_COMMAND("UpdateModel", update_model, "registry:write", 2000),
     RPC_COMMAND("UpdateModelVersion", update_model_version, "registry:write", 2000),

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "arena/arena.h"
 #include "values.h"
 
 #include "modelbus/registry/v1/events.pb-c.h"
@@ -22,6 +23,9 @@ typedef Modelbus__Registry__V1__Model Model;
 typedef Modelbus__Registry__V1__ModelVersion ModelVersion;
 typedef Modelbus__Registry__V1__Alias Alias;
 typedef Modelbus__Registry__V1__Stage Stage;
+typedef Modelbus__Registry__V1__PromotionPolicy PromotionPolicy;
+typedef Modelbus__Registry__V1__Evaluation Evaluation;
+typedef Modelbus__Registry__V1__PromotionDecided PromotionDecided;
 
 #define STAGE(name) MODELBUS__REGISTRY__V1__STAGE__STAGE_##name /* STAGE(PRODUCTION) */
 
@@ -52,3 +56,27 @@ MUST_CHECK enum err_code registry_check_alias(const Alias *now, int64_t expected
 /* May the version go to stage by SetStage? ERR_PRECONDITION when that would leave the champion
  * out of production. Production itself means moving the alias. */
 MUST_CHECK enum err_code registry_check_stage_change(Stage from, Stage to, struct err *err);
+
+/* ---- promotion ---- */
+
+#define REGISTRY_MAXIMIZE "maximize"
+#define REGISTRY_MINIMIZE "minimize"
+#define REGISTRY_MARGIN_MAX 1e6
+/* A margin that is missed by less than this share of the greater value was reached: 0.3 is better
+ * than 0.2 by 0.1, which doubles do not say. */
+#define REGISTRY_MARGIN_SLACK 1e-12
+
+/* The policy's alias was checked by its own rule. ERR_INVALID. */
+MUST_CHECK enum err_code registry_check_policy(const PromotionPolicy *policy, struct err *err);
+/* Window, rows, at least one metric. ERR_INVALID, ERR_TOO_LARGE. */
+MUST_CHECK enum err_code registry_check_evaluation(const Evaluation *evaluation, struct err *err);
+/* The value of a metric, of several points the last; NULL: it is not there. Borrowed. */
+const Metric *registry_metric(const Evaluation *evaluation, const char *metric);
+
+/*
+ * Fill the decision's promoted, values, margin, champion_window and reason (in arena). champion NULL:
+ * no version holds the alias. Both evaluations have the metric. The challenger wins when it is better
+ * by min_margin and by anything at all; NaN loses, against NaN too.
+ */
+void registry_judge(const PromotionPolicy *policy, const Evaluation *challenger,
+                    const Evaluation *champion, struct arena *arena, PromotionDecided *decision);

@@ -2,7 +2,7 @@
 /*
  * store.h - durable state of models, versions and aliases (PostgreSQL schema "registry").
  *
- * store.c is the only file of this service that contains SQL. Every call works on the
+ * store.c and store_promotion.c are the only files of this service that contain SQL. Every call works on the
  * caller's connection, and in its transaction when it has one; every statement is bound to
  * the workspace. Messages that are filled live in the arena. Nothing here logs. Errors
  * are those of db.h, and ERR_NOT_FOUND with a sentence where it says so.
@@ -70,3 +70,41 @@ MUST_CHECK enum err_code store_get_alias(const struct store *store, const char *
 /* Point the alias to moved->version (0: nowhere) and count its revision up into moved->revision. */
 MUST_CHECK enum err_code store_move_alias(const struct store *store, const char *name, Alias *moved,
                                           struct err *err);
+
+/* ---- promotion; whoever decides has locked the model ---- */
+
+MUST_CHECK enum err_code store_set_policy(const struct store *store, const PromotionPolicy *policy,
+                                          struct err *err);
+/* *found NULL: there is none. */
+MUST_CHECK enum err_code store_find_policy(const struct store *store, const char *name,
+                                           const char *alias, PromotionPolicy **found,
+                                           struct err *err);
+/* ERR_NOT_FOUND. */
+MUST_CHECK enum err_code store_delete_policy(const struct store *store, const char *name,
+                                             const char *alias, struct err *err);
+
+/* Replaces the one of the version on the window; the version is there. */
+MUST_CHECK enum err_code store_put_evaluation(const struct store *store,
+                                              const Evaluation *evaluation, struct err *err);
+/* *found NULL: the version was not evaluated there. */
+MUST_CHECK enum err_code store_find_evaluation(const struct store *store, const char *name,
+                                               int64_t version, const char *window,
+                                               Evaluation **found, struct err *err);
+/* By window, those after `after`; at most limit, fewer when they are large. */
+MUST_CHECK enum err_code store_list_evaluations(const struct store *store, const char *name,
+                                                int64_t version, const char *after, int64_t limit,
+                                                Evaluation ***evaluations, size_t *count,
+                                                bool *more, struct err *err);
+/* Latest first, at most limit. */
+MUST_CHECK enum err_code store_latest_evaluations(const struct store *store, const char *name,
+                                                  int64_t version, int64_t limit,
+                                                  Evaluation ***evaluations, size_t *count,
+                                                  struct err *err);
+
+/* *found NULL: the version was not judged on the window. */
+MUST_CHECK enum err_code store_find_decision(const struct store *store, const char *name,
+                                             const char *alias, int64_t challenger,
+                                             const char *window, PromotionDecided **found,
+                                             struct err *err);
+MUST_CHECK enum err_code store_add_decision(const struct store *store,
+                                            const PromotionDecided *decision, struct err *err);

@@ -13,8 +13,8 @@ static const struct {
 } roles_table[] = {
     /* in the order of the bits of enum auth_role */
     {"viewer", "read"},
-    {"editor", "read write"},
-    {"approver", "read write approve"},
+    {"editor", "read write run"},
+    {"approver", "read write run approve"},
     {"admin", NULL},
 };
 

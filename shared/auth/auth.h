@@ -3,8 +3,8 @@
  * auth.h - who calls, what they may do, and how services trust each other's word.
  *
  * A scope is "<area>:<action>" ("registry:read", "token:admin"). A role grants actions
- * in every area: viewer read; editor read, write; approver read, write, approve;
- * admin all. A token may be narrowed to named scopes. Deny by default: an empty or
+ * in every area: viewer read; editor read, write, run; approver read, write, run,
+ * approve; admin all. A token may be narrowed to named scopes. Deny by default: an empty or
  * malformed scope is granted to nobody.
  */
 #pragma once

@@ -52,32 +52,41 @@ text_utf8_valid(const char *s, size_t len)
     return true;
 }
 
+static bool
+same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static size_t
+least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 size_t
 text_distance(const char *a, const char *b)
 {
-    size_t row[TEXT_NAME_MAX + 1];
+    size_t rows[3][TEXT_NAME_MAX + 1]; /* of a's first i letters at rows[i % 3] */
     size_t a_len = strnlen(a, TEXT_NAME_MAX + 1);
     size_t b_len = strnlen(b, TEXT_NAME_MAX + 1);
 
     if (a_len > TEXT_NAME_MAX || b_len > TEXT_NAME_MAX)
         return TEXT_NAME_MAX;
     for (size_t j = 0; j <= b_len; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= a_len; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
-            bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
-            size_t best = diagonal + !same;
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
+            row[j] = above[j - 1] + !same_letter(a[i - 1], b[j - 1]);
+            row[j] = least(row[j], least(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+                same_letter(a[i - 2], b[j - 1]))
+                row[j] = least(row[j], before[j - 2] + 1);
         }
     }
-    return row[b_len];
+    return rows[a_len % 3][b_len];
 }
 
 const char *

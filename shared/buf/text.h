@@ -13,8 +13,9 @@
 size_t text_utf8_sequence(const char *s, size_t left);
 bool text_utf8_valid(const char *s, size_t len);
 
-/* Edit distance (Levenshtein) of two names, letters compared without case; names longer
- * than TEXT_NAME_MAX bytes are at distance TEXT_NAME_MAX of everything. */
+/* Edit distance of two names (Levenshtein; two neighbours that changed places are one edit), letters
+ * compared without case; names longer than TEXT_NAME_MAX bytes are at distance TEXT_NAME_MAX of
+ * everything. */
 #define TEXT_NAME_MAX 128
 size_t text_distance(const char *a, const char *b);
 

@@ -87,9 +87,13 @@ CLEANUP_DEFINE(struct bus_reader, bus_reader_free)
  * ERR_NOT_FOUND when the topic is not there, ERR_UNAVAILABLE. */
 MUST_CHECK enum err_code bus_reader_partitions(struct bus_reader *r, const char *topic,
                                                int timeout_ms, int32_t *count, struct err *err);
+/* The same of a topic that was asked for once: as the client has heard since, by itself, within a
+ * minute; 0 when a new client has not heard yet. Asks nobody and does not wait (see bus_reader_end()). */
+int32_t bus_reader_known_partitions(const struct bus_reader *r, const char *topic);
 MUST_CHECK enum err_code bus_reader_cluster(struct bus_reader *r, int timeout_ms, char *id,
                                             size_t size, struct err *err);
-/* Oldest and next offset of a partition (asks the broker). */
+/* Oldest and next offset of a partition (asks the broker). To be asked before assigning, with no message in
+ * hand: a failure may have replaced the client, and its assignment is gone. */
 MUST_CHECK enum err_code bus_reader_bounds(struct bus_reader *r, const char *topic,
                                            int32_t partition, int timeout_ms, int64_t *low,
                                            int64_t *high, struct err *err);

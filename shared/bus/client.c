@@ -224,6 +224,11 @@ bus_client_start(struct bus_client *c, rd_kafka_type_t type, rd_kafka_conf_t *co
 void
 bus_client_done(struct bus_client *c)
 {
+    for (size_t i = 0; i < c->topic_count; i++)
+        rd_kafka_topic_destroy(c->topics[i].handle);
+    free(c->topics);
+    c->topics = NULL;
+    c->topic_count = 0;
     if (c->rk)
         rd_kafka_destroy(c->rk);
     c->rk = NULL;

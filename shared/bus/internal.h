@@ -24,7 +24,14 @@ struct bus_client {
     atomic_bool down;                 /* all brokers went away; taken by the reader's poll */
     _Atomic int64_t log_next_ms;      /* the log is quiet until then */
     atomic_uint log_suppressed;
-    double tx_errors; /* as of the last statistics */
+    double tx_errors;               /* as of the last statistics */
+    struct bus_known_topic *topics; /* those whose partitions were asked for */
+    size_t topic_count;
+};
+
+struct bus_known_topic {
+    rd_kafka_topic_t *handle; /* held, so that its metadata is kept fresh */
+    int32_t partitions;       /* as of the last answer or the last statistics; 0: none was seen */
 };
 
 /* Settings that every instance has; the caller adds its own, then calls bus_client_start(), which
@@ -49,6 +56,7 @@ MUST_CHECK enum err_code bus_client_cluster(struct bus_client *c, int timeout_ms
 /* Our code for one of librdkafka's, with its text. */
 enum err_code bus_err(struct err *err, rd_kafka_resp_err_t code, const char *what);
 
-/* stats.c: statistics JSON into metrics; a callback of librdkafka. */
+/* stats.c: statistics JSON into metrics and c->topics; a callback of librdkafka, which calls it
+ * in the thread that polls. */
 int bus_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
 int64_t bus_now_ms(void); /* CLOCK_MONOTONIC */

@@ -8,6 +8,7 @@
  */
 #include "bus/internal.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,15 +16,20 @@
 /* Shortest time that a look at the cluster id gets, whatever the poll's timeout. */
 #define VERIFY_MIN_MS 100
 #define VERIFY_MAX_MS 1000
+/* A report may be on its way for so long. */
+#define REPORT_MS 2000
 
 struct bus_reader {
-    struct bus_client client;
+    struct bus_client *client;
+    pthread_mutex_t lock; /* of queue: a wake comes from any thread */
     rd_kafka_queue_t *queue;
-    rd_kafka_message_t *held; /* taken from the queue, not handed out: the cluster is in doubt */
+    rd_kafka_queue_t *reports;  /* answers to reports, nobody's */
+    struct bus_options options; /* strings are ours, and so is the group's name */
+    char *group;                /* NULL: nothing is reported */
+    rd_kafka_message_t *held;   /* taken from the queue, not handed out: the cluster is in doubt */
     char assigned[BUS_CLUSTER_ID_MAX]; /* cluster that the positions belong to; empty: not known */
     char lost_topic[256];              /* names BUS_OFFSET_LOST's partition */
     atomic_bool woken;
-    bool report;
 };
 
 /* A message in the caller's hand. */
@@ -32,19 +38,30 @@ struct handle {
     struct bus_header headers[];
 };
 
-enum err_code
-bus_reader_open(struct bus_reader **out, const struct bus_options *o, const char *group,
-                struct err *err)
+static void
+client_close(struct bus_client *c)
 {
-    CLEANUP(bus_reader_free) struct bus_reader *r = mem_zalloc(sizeof(*r));
+    if (!c)
+        return;
+    if (c->rk)
+        rd_kafka_consumer_close(c->rk);
+    bus_client_done(c);
+    free(c);
+}
+CLEANUP_DEFINE(struct bus_client, client_close)
+
+static enum err_code
+client_open(struct bus_client **out, const struct bus_reader *r, struct err *err)
+{
+    const struct bus_options *o = &r->options;
+    CLEANUP(client_close) struct bus_client *c = mem_zalloc(sizeof(*c));
     rd_kafka_conf_t *conf;
     char text[256];
 
-    r->client.role = "reader";
-    r->report = group != NULL;
-    conf = bus_conf(&r->client, o);
+    c->role = "reader";
+    conf = bus_conf(c, o);
     /* Explicit assignment needs a group's name too; nothing joins it. */
-    bus_conf_set(conf, "group.id", group ? group : "modelbus-reader");
+    bus_conf_set(conf, "group.id", r->group ? r->group : "modelbus-reader");
     bus_conf_set(conf, "enable.auto.commit", "false");
     bus_conf_set(conf, "enable.auto.offset.store", "false");
     bus_conf_set(conf, "auto.offset.reset", "error");
@@ -54,11 +71,80 @@ bus_reader_open(struct bus_reader **out, const struct bus_options *o, const char
     bus_conf_set(conf, "queued.max.messages.kbytes", "65536");
     (void)rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10", text, sizeof(text));
     bus_conf_set(conf, "fetch.error.backoff.ms", "50");
+    /* How soon new partitions are known. */
+    bus_conf_set(conf, "topic.metadata.refresh.interval.ms", "30000");
     bus_conf_set_int(conf, "fetch.wait.max.ms", o->fetch_wait_ms);
-    if (bus_client_start(&r->client, RD_KAFKA_CONSUMER, conf, o, err))
+    if (bus_client_start(c, RD_KAFKA_CONSUMER, conf, o, err))
         return err->code;
-    rd_kafka_poll_set_consumer(r->client.rk);
-    r->queue = rd_kafka_queue_get_consumer(r->client.rk);
+    rd_kafka_poll_set_consumer(c->rk);
+    *out = TAKE_PTR(c);
+    return ERR_OK;
+}
+
+static struct bus_known_topic *
+find_topic(const struct bus_client *c, const char *topic)
+{
+    for (size_t i = 0; i < c->topic_count; i++)
+        if (strcmp(rd_kafka_topic_name(c->topics[i].handle), topic) == 0)
+            return &c->topics[i];
+    return NULL;
+}
+
+/* NULL: librdkafka refuses the name. Valid until the next one is added. */
+static struct bus_known_topic *
+know_topic(struct bus_client *c, const char *topic)
+{
+    struct bus_known_topic *known = find_topic(c, topic);
+
+    if (known)
+        return known;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(c->rk, topic, NULL);
+    if (!handle)
+        return NULL;
+    c->topics = mem_realloc(c->topics, (c->topic_count + 1) * sizeof(*c->topics));
+    known = &c->topics[c->topic_count++];
+    *known = (struct bus_known_topic){.handle = handle};
+    return known;
+}
+
+/* Go on with this client; the old one, NULL at first, is closed. */
+static void
+use_client(struct bus_reader *r, struct bus_client *fresh)
+{
+    struct bus_client *old = r->client;
+    rd_kafka_queue_t *old_queue, *old_reports = r->reports;
+
+    r->reports = fresh ? rd_kafka_queue_new(fresh->rk) : NULL;
+    pthread_mutex_lock(&r->lock);
+    old_queue = r->queue;
+    r->client = fresh;
+    r->queue = fresh ? rd_kafka_queue_get_consumer(fresh->rk) : NULL;
+    pthread_mutex_unlock(&r->lock);
+    for (size_t i = 0; fresh && old && i < old->topic_count; i++)
+        know_topic(fresh, rd_kafka_topic_name(old->topics[i].handle));
+    if (old) {
+        rd_kafka_queue_destroy(old_reports);
+        rd_kafka_queue_destroy(old_queue);
+    }
+    client_close(old);
+}
+
+enum err_code
+bus_reader_open(struct bus_reader **out, const struct bus_options *o, const char *group,
+                struct err *err)
+{
+    CLEANUP(bus_reader_free) struct bus_reader *r = mem_zalloc(sizeof(*r));
+    struct bus_client *client;
+
+    pthread_mutex_init(&r->lock, NULL);
+    r->options = *o;
+    r->options.brokers = mem_strdup(o->brokers);
+    r->options.client_id = mem_strdup(o->client_id);
+    r->options.properties = mem_strdup(o->properties);
+    r->group = mem_strdup(group);
+    if (client_open(&client, r, err))
+        return err->code;
+    use_client(r, client);
     *out = TAKE_PTR(r);
     return ERR_OK;
 }
@@ -77,11 +163,12 @@ bus_reader_free(struct bus_reader *r)
     if (!r)
         return;
     drop_held(r);
-    if (r->queue)
-        rd_kafka_queue_destroy(r->queue);
-    if (r->client.rk)
-        rd_kafka_consumer_close(r->client.rk);
-    bus_client_done(&r->client);
+    use_client(r, NULL);
+    pthread_mutex_destroy(&r->lock);
+    free((char *)(uintptr_t)r->options.brokers);
+    free((char *)(uintptr_t)r->options.client_id);
+    free((char *)(uintptr_t)r->options.properties);
+    free(r->group);
     free(r);
 }
 
@@ -90,17 +177,18 @@ bus_reader_partitions(struct bus_reader *r, const char *topic, int timeout_ms, i
                       struct err *err)
 {
     int64_t deadline = bus_now_ms() + timeout_ms;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(r->client.rk, topic, NULL);
+    struct bus_known_topic *known = know_topic(r->client, topic);
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t code;
     int32_t found = 0;
 
-    if (!handle)
+    if (!known)
         return bus_err(err, rd_kafka_last_error(), topic);
     for (;;) {
         int64_t left = deadline - bus_now_ms();
 
-        code = rd_kafka_metadata(r->client.rk, 0, handle, &metadata, left > 1 ? (int)left : 1);
+        code =
+            rd_kafka_metadata(r->client->rk, 0, known->handle, &metadata, left > 1 ? (int)left : 1);
         if (!code) {
             code = metadata->topic_cnt == 1 ? metadata->topics[0].err
                                             : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
@@ -114,17 +202,24 @@ bus_reader_partitions(struct bus_reader *r, const char *topic, int timeout_ms, i
             break;
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
-    rd_kafka_topic_destroy(handle);
     if (code)
         return bus_err(err, code, topic);
-    *count = found;
+    *count = known->partitions = found;
     return ERR_OK;
+}
+
+int32_t
+bus_reader_known_partitions(const struct bus_reader *r, const char *topic)
+{
+    const struct bus_known_topic *known = find_topic(r->client, topic);
+
+    return known ? known->partitions : 0;
 }
 
 enum err_code
 bus_reader_cluster(struct bus_reader *r, int timeout_ms, char *id, size_t size, struct err *err)
 {
-    return bus_client_cluster(&r->client, timeout_ms, id, size, err);
+    return bus_client_cluster(r->client, timeout_ms, id, size, err);
 }
 
 /* which: one of the "times" of ListOffsets, BUS_OFFSET_BEGINNING or BUS_OFFSET_END. Not
@@ -137,7 +232,7 @@ ask_offset(struct bus_reader *r, const char *topic, int32_t partition, int64_t w
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = which;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(r->client.rk, list, timeout_ms);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(r->client->rk, list, timeout_ms);
     if (!code)
         code = list->elems[0].err;
     if (!code)
@@ -146,9 +241,9 @@ ask_offset(struct bus_reader *r, const char *topic, int32_t partition, int64_t w
     return code ? bus_err(err, code, topic) : ERR_OK;
 }
 
-enum err_code
-bus_reader_bounds(struct bus_reader *r, const char *topic, int32_t partition, int timeout_ms,
-                  int64_t *low, int64_t *high, struct err *err)
+static enum err_code
+ask_bounds(struct bus_reader *r, const char *topic, int32_t partition, int timeout_ms, int64_t *low,
+           int64_t *high, struct err *err)
 {
     int64_t deadline = bus_now_ms() + timeout_ms;
     int64_t first = 0;
@@ -162,12 +257,40 @@ bus_reader_bounds(struct bus_reader *r, const char *topic, int32_t partition, in
     return ERR_OK;
 }
 
+/*
+ * A client that saw a topic's id change (another cluster, a topic made anew) may never learn the
+ * topic's leader again: librdkafka 2.4 to 2.8 loses the entry of its metadata cache. Brokers that
+ * answer while offsets cannot be asked for are the sign; only a fresh client helps.
+ */
+static void
+renew_if_lost(struct bus_reader *r, int timeout_ms)
+{
+    struct bus_client *fresh;
+    struct err err;
+
+    if (bus_client_verify(r->client, timeout_ms, &err) || client_open(&fresh, r, &err))
+        return;
+    drop_held(r);
+    use_client(r, fresh);
+}
+
+enum err_code
+bus_reader_bounds(struct bus_reader *r, const char *topic, int32_t partition, int timeout_ms,
+                  int64_t *low, int64_t *high, struct err *err)
+{
+    if (ask_bounds(r, topic, partition, timeout_ms, low, high, err) == ERR_OK)
+        return ERR_OK;
+    if (err->code == ERR_UNAVAILABLE)
+        renew_if_lost(r, timeout_ms < VERIFY_MAX_MS ? timeout_ms : VERIFY_MAX_MS);
+    return err->code;
+}
+
 int64_t
 bus_reader_end(struct bus_reader *r, const char *topic, int32_t partition)
 {
     int64_t low = -1, high = -1;
 
-    if (rd_kafka_get_watermark_offsets(r->client.rk, topic, partition, &low, &high))
+    if (rd_kafka_get_watermark_offsets(r->client->rk, topic, partition, &low, &high))
         return -1;
     return high >= 0 ? high : -1;
 }
@@ -192,13 +315,13 @@ unassign(struct bus_reader *r)
     rd_kafka_topic_partition_list_t *list;
 
     drop_held(r);
-    rd_kafka_assign(r->client.rk, NULL);
+    rd_kafka_assign(r->client->rk, NULL);
     /* Answered by the thread that stops the fetchers, after it has. */
-    if (!rd_kafka_assignment(r->client.rk, &list))
+    if (!rd_kafka_assignment(r->client->rk, &list))
         rd_kafka_topic_partition_list_destroy(list);
     /* A wake makes one poll come back empty before the queue is. */
     for (int empty = 0; empty < 2;) {
-        rd_kafka_message_t *km = rd_kafka_consumer_poll(r->client.rk, 0);
+        rd_kafka_message_t *km = rd_kafka_consumer_poll(r->client->rk, 0);
 
         if (km)
             rd_kafka_message_destroy(km);
@@ -212,12 +335,12 @@ bus_reader_assign(struct bus_reader *r, const struct bus_position *p, size_t cou
 {
     unassign(r);
     rd_kafka_topic_partition_list_t *list = position_list(p, count);
-    rd_kafka_resp_err_t code = count ? rd_kafka_assign(r->client.rk, list) : 0;
+    rd_kafka_resp_err_t code = count ? rd_kafka_assign(r->client->rk, list) : 0;
 
     rd_kafka_topic_partition_list_destroy(list);
     if (code)
         return bus_err(err, code, "assign");
-    snprintf(r->assigned, sizeof(r->assigned), "%s", r->client.cluster);
+    snprintf(r->assigned, sizeof(r->assigned), "%s", r->client->cluster);
     return ERR_OK;
 }
 
@@ -227,17 +350,17 @@ check_cluster(struct bus_reader *r, int timeout_ms, bool force)
 {
     struct err away;
 
-    if (!force && !bus_client_suspect(&r->client) && strcmp(r->assigned, r->client.cluster) == 0)
+    if (!force && !bus_client_suspect(r->client) && strcmp(r->assigned, r->client->cluster) == 0)
         return BUS_MESSAGE;
-    if ((force || bus_client_suspect(&r->client)) &&
-        bus_client_verify(&r->client,
+    if ((force || bus_client_suspect(r->client)) &&
+        bus_client_verify(r->client,
                           timeout_ms < VERIFY_MIN_MS   ? VERIFY_MIN_MS
                           : timeout_ms > VERIFY_MAX_MS ? VERIFY_MAX_MS
                                                        : timeout_ms,
                           &away))
         return BUS_NOTHING; /* away; BUS_ERROR says so once */
-    bool changed = r->assigned[0] && strcmp(r->assigned, r->client.cluster) != 0;
-    snprintf(r->assigned, sizeof(r->assigned), "%s", r->client.cluster);
+    bool changed = r->assigned[0] && strcmp(r->assigned, r->client->cluster) != 0;
+    snprintf(r->assigned, sizeof(r->assigned), "%s", r->client->cluster);
     if (!changed)
         return BUS_MESSAGE;
     unassign(r); /* nothing more at the old positions */
@@ -309,18 +432,18 @@ bus_reader_poll(struct bus_reader *r, int timeout_ms, struct bus_message *m, voi
 {
     if (atomic_exchange(&r->woken, false))
         timeout_ms = 0;
-    if (atomic_exchange(&r->client.down, false)) {
+    if (atomic_exchange(&r->client->down, false)) {
         err_set(err, ERR_UNAVAILABLE, "all brokers are away");
         return BUS_ERROR;
     }
     /* In doubt: look first; the wait for the answer is the wait of this poll. */
-    bool doubt = bus_client_suspect(&r->client);
+    bool doubt = bus_client_suspect(r->client);
     enum bus_event checked = check_cluster(r, timeout_ms, false);
     if (checked == BUS_CLUSTER_CHANGED)
         return checked;
     rd_kafka_message_t *km = TAKE_PTR(r->held);
     if (!km)
-        km = rd_kafka_consumer_poll(r->client.rk, doubt ? 0 : timeout_ms);
+        km = rd_kafka_consumer_poll(r->client->rk, doubt ? 0 : timeout_ms);
     if (!km)
         return BUS_NOTHING;
     if (km->err)
@@ -346,16 +469,31 @@ bus_message_done(void *handle)
     free(h);
 }
 
+/*
+ * An administrator's request, which has an end of its own: a consumer's commit that its coordinator
+ * does not answer is tried for ever, and no close ends before it (librdkafka 2.0 to 2.8).
+ */
 void
 bus_reader_report(struct bus_reader *r, const struct bus_position *p, size_t count)
 {
-    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_t *rk = r->client->rk;
+    rd_kafka_event_t *answer;
+    char text[128];
 
-    if (!r->report || !count)
+    if (!r->group || !count)
         return;
-    list = position_list(p, count);
+    while ((answer = rd_kafka_queue_poll(r->reports, 0)))
+        rd_kafka_event_destroy(answer);
+    rd_kafka_topic_partition_list_t *list = position_list(p, count);
+    rd_kafka_AlterConsumerGroupOffsets_t *offsets =
+        rd_kafka_AlterConsumerGroupOffsets_new(r->group, list);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, REPORT_MS, text, sizeof(text));
     /* Best effort: the next report carries a newer position. */
-    (void)rd_kafka_commit(r->client.rk, list, 1);
+    rd_kafka_AlterConsumerGroupOffsets(rk, &offsets, 1, options, r->reports);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_AlterConsumerGroupOffsets_destroy(offsets);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -363,5 +501,7 @@ void
 bus_reader_wake(struct bus_reader *r)
 {
     atomic_store(&r->woken, true);
+    pthread_mutex_lock(&r->lock);
     rd_kafka_queue_yield(r->queue);
+    pthread_mutex_unlock(&r->lock);
 }

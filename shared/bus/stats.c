@@ -9,6 +9,34 @@
 
 #include <jansson.h>
 
+static int32_t
+count_partitions(json_t *topic)
+{
+    const char *number;
+    json_t *partition;
+    int32_t count = 0;
+
+    /* Without -1, which stands for none. */
+    json_object_foreach(json_object_get(topic, "partitions"), number, partition)
+    {
+        if (number[0] != '-' && json_is_false(json_object_get(partition, "unknown")))
+            count++;
+    }
+    return count;
+}
+
+static void
+know_partitions(struct bus_client *c, json_t *topics)
+{
+    for (size_t i = 0; i < c->topic_count; i++) {
+        int32_t count =
+            count_partitions(json_object_get(topics, rd_kafka_topic_name(c->topics[i].handle)));
+        /* They never become less; while the topic has no leader they are not seen. */
+        if (count > c->topics[i].partitions)
+            c->topics[i].partitions = count;
+    }
+}
+
 int
 bus_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
 {
@@ -42,6 +70,7 @@ bus_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
                              "Messages that wait to be sent or reported.", "client", c->client_id,
                              "role", c->role, NULL),
                json_number_value(json_object_get(stats, "msg_cnt")));
+    know_partitions(c, json_object_get(stats, "topics"));
     json_decref(stats);
     return 0; /* librdkafka frees the text */
 }

@@ -66,20 +66,18 @@ void
 count_native(const struct sample *ref, const struct sample *cur, struct counts *counts,
              struct drift_verdict *verdict)
 {
-    size_t known = count_distinct(ref, NULL, NATIVE_VALUES), k = 0;
+    double values[NATIVE_VALUES];
+    size_t known = few_values(ref, NATIVE_VALUES, values), k = 0;
 
     *counts = (struct counts){.n_ref = ref->count, .n_cur = cur->count};
     counts->ref = mem_calloc(NATIVE_VALUES + 2, sizeof(uint64_t));
     counts->cur = mem_calloc(NATIVE_VALUES + 2, sizeof(uint64_t));
     if (known <= NATIVE_VALUES && 2 * known <= ref->count) {
-        double *values;
-        k = distinct_values(ref, NULL, &values);
-        count_known(ref, values, k, counts->ref);
-        count_known(cur, values, k, counts->cur);
-        counts->bins = k + 1;
-        set_edges(verdict, values, k, k + 1);
+        count_known(ref, values, known, counts->ref);
+        count_known(cur, values, known, counts->cur);
+        counts->bins = known + 1;
+        set_edges(verdict, values, known, known + 1);
         verdict->bin_rule = "values of the reference and one bin for all others";
-        free(values);
         return;
     }
     size_t ranks[NATIVE_BINS - 1];

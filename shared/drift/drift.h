@@ -166,6 +166,10 @@ void drift_histogram(const struct drift_column *ref, const struct drift_column *
 
 /* How many different values; counting stops at limit + 1. */
 size_t drift_distinct(const struct drift_column *ref, const struct drift_column *cur, size_t limit);
+/* For a program that compares many columns of megabytes: malloc() keeps what a comparison frees, instead of
+ * giving it back to the kernel, which would clear every page of it for the next one. Of the whole process, once,
+ * at its start. */
+void drift_keep_memory(void);
 /* FNV-1a, 64 bit, over the values in their order: which reference a verdict is about. */
 uint64_t drift_digest(const struct drift_column *column);
 

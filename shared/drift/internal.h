@@ -5,6 +5,8 @@
 #include "drift/drift.h"
 #include "drift/special.h"
 
+#include "buf/fnv.h"
+
 /* gamma.c */
 double drift_stirling_error(double n);
 double drift_deviance(double x, double y, double difference);
@@ -23,7 +25,7 @@ void sample_open(struct sample *sample, const struct drift_column *column, bool 
 void sample_done(struct sample *sample);
 /* A sorted copy, -0.0 before 0.0; the caller frees. No NaN. */
 double *sample_sorted(const struct sample *sample);
-/* sort.c: ascending; count < 2^32. */
+/* sort.c: ascending; count < 2^32; sorted may be values. */
 void sort_doubles(const double *values, size_t count, double *sorted);
 #define RANKS_MAX 16
 /* The values that would be at the ranks (ascending, at most RANKS_MAX) if sorted. O(count). */
@@ -31,7 +33,9 @@ void select_ranks(const double *values, size_t count, const size_t *ranks, size_
                   double *out);
 /* Number of different values; counting stops at limit + 1 (limit <= 64). */
 size_t count_distinct(const struct sample *a, const struct sample *b, size_t limit);
-/* All different values of both (b may be NULL), ascending; the caller frees. */
+/* The different numbers, ascending, when they are at most limit (<= 64); else more than limit. */
+size_t few_values(const struct sample *sample, size_t limit, double *values);
+/* All different values of both, ascending; the caller frees. */
 size_t distinct_values(const struct sample *a, const struct sample *b, double **out);
 
 /* How often each bin or category was met on either side. */
@@ -73,14 +77,3 @@ double drift_deviation(const struct sample *sample,
 
 /* verdict.c: the outcome from score, comparator and threshold. */
 void drift_decide(struct drift_verdict *verdict);
-
-#define FNV_START 14695981039346656037u
-static inline uint64_t
-fnv(uint64_t hash, const void *data, size_t bytes)
-{
-    const unsigned char *p = data;
-
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ p[i]) * 1099511628211u;
-    return hash;
-}

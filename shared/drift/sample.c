@@ -2,12 +2,14 @@
 /* sample.c - which values of a column take part, and how many different ones there are. */
 #include "drift/internal.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SLOTS 256 /* of the table of different values; limit is far below */
 #define LIMIT_MAX 64
+#define KEPT_BYTES (1 << 30)
 
 static void
 open_numbers(struct sample *s, const struct drift_column *column, bool keep_infinite)
@@ -94,48 +96,68 @@ see(struct seen *seen, uint64_t key)
     seen->keys[slot] = key;
 }
 
+static void
+see_all(struct seen *seen, const struct sample *s, size_t limit)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < s->count && seen->count <= limit; i++) {
+        uint64_t key;
+        if (s->codes) {
+            key = s->codes[i];
+        } else {
+            double value = s->values[i] + 0.0; /* -0.0 becomes 0.0 */
+            memcpy(&key, &value, sizeof(key));
+        }
+        if (key != last || !seen->count)
+            see(seen, key);
+        last = key;
+    }
+}
+
 size_t
 count_distinct(const struct sample *a, const struct sample *b, size_t limit)
 {
-    const struct sample *sides[] = {a, b};
     struct seen seen = {0};
 
     limit = limit > LIMIT_MAX ? LIMIT_MAX : limit;
-    for (size_t side = 0; side < 2; side++) {
-        const struct sample *s = sides[side];
-        uint64_t last = 0;
-        for (size_t i = 0; s && i < s->count && seen.count <= limit; i++) {
-            uint64_t key;
-            if (s->codes) {
-                key = s->codes[i];
-            } else {
-                double value = s->values[i] + 0.0; /* -0.0 becomes 0.0 */
-                memcpy(&key, &value, sizeof(key));
-            }
-            if (key != last || !seen.count)
-                see(&seen, key);
-            last = key;
-        }
-    }
+    see_all(&seen, a, limit);
+    if (b)
+        see_all(&seen, b, limit);
     return seen.count;
+}
+
+size_t
+few_values(const struct sample *sample, size_t limit, double *values)
+{
+    struct seen seen = {0};
+    size_t k = 0;
+
+    see_all(&seen, sample, limit);
+    if (seen.count > limit)
+        return seen.count;
+    for (size_t slot = 0; slot < SLOTS; slot++)
+        if (seen.used[slot])
+            memcpy(&values[k++], &seen.keys[slot], sizeof(*values));
+    sort_doubles(values, k, values);
+    return k;
 }
 
 size_t
 distinct_values(const struct sample *a, const struct sample *b, double **out)
 {
-    size_t n = a->count + (b ? b->count : 0), k = 0;
-    double *all = mem_alloc((n + 1) * sizeof(*all)), *sorted = mem_alloc((n + 1) * sizeof(*sorted));
+    size_t n = a->count + b->count, k = 0;
+    double *all = mem_alloc((n + 1) * sizeof(*all));
 
     for (size_t i = 0; i < a->count; i++)
         all[i] = a->values[i] + 0.0;
-    for (size_t i = 0; b && i < b->count; i++)
+    for (size_t i = 0; i < b->count; i++)
         all[a->count + i] = b->values[i] + 0.0;
-    sort_doubles(all, n, sorted);
+    sort_doubles(all, n, all);
     for (size_t i = 0; i < n; i++)
-        if (i == 0 || sorted[i] != sorted[i - 1])
-            sorted[k++] = sorted[i];
-    free(all);
-    *out = sorted;
+        if (i == 0 || all[i] != all[k - 1])
+            all[k++] = all[i];
+    *out = all;
     return k;
 }
 
@@ -158,4 +180,11 @@ drift_digest(const struct drift_column *column)
     if (column->codes)
         return fnv(FNV_START, column->codes, column->rows * sizeof(*column->codes));
     return fnv(FNV_START, column->numbers, column->rows * sizeof(*column->numbers));
+}
+
+void
+drift_keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }

@@ -17,6 +17,7 @@
 #define BUCKETS (1u << DIGIT_BITS)
 #define LEADING 3 /* the first digit of the leading ones */
 #define SHIFT(digit) ((digit) ? (digit)*DIGIT_BITS - 2 : 0) /* 9 + 5 * 11 bits */
+#define DIGIT(key, digit) ((key) >> SHIFT(digit) & (BUCKETS - 1))
 #define MOVES_MAX 4
 #define SMALL 48
 #define TOP_BITS 16
@@ -52,19 +53,33 @@ insertion_sort(double *values, size_t count)
     }
 }
 
-/* A stable pass for each digit from first on. */
+/* How often each digit from first on is what. Without a loop over digits, which would take most of the time. */
+static void
+count_digits(const uint64_t *keys, size_t count, unsigned first, uint32_t (*seen)[BUCKETS])
+{
+    for (size_t i = 0; i < count; i++) {
+        seen[3][DIGIT(keys[i], 3)]++;
+        seen[4][DIGIT(keys[i], 4)]++;
+        seen[5][DIGIT(keys[i], 5)]++;
+    }
+    for (size_t i = 0; first == 0 && i < count; i++) {
+        seen[0][DIGIT(keys[i], 0)]++;
+        seen[1][DIGIT(keys[i], 1)]++;
+        seen[2][DIGIT(keys[i], 2)]++;
+    }
+}
+
+/* A stable pass for each digit from first on, 0 or LEADING. */
 static void
 radix_passes(uint64_t **keys, uint64_t **spare, size_t count, unsigned first)
 {
     uint32_t(*seen)[BUCKETS] = mem_calloc(DIGITS, sizeof(*seen));
     uint64_t *from = *keys, *to = *spare;
 
-    for (size_t i = 0; i < count; i++)
-        for (unsigned d = first; d < DIGITS; d++)
-            seen[d][from[i] >> SHIFT(d) & (BUCKETS - 1)]++;
+    count_digits(from, count, first, seen);
     for (unsigned d = first; d < DIGITS; d++) {
         uint32_t *bucket = seen[d], at = 0;
-        if (bucket[from[0] >> SHIFT(d) & (BUCKETS - 1)] == count)
+        if (bucket[DIGIT(from[0], d)] == count)
             continue;
         for (size_t b = 0; b < BUCKETS; b++) {
             uint32_t here = bucket[b];
@@ -72,7 +87,7 @@ radix_passes(uint64_t **keys, uint64_t **spare, size_t count, unsigned first)
             at += here;
         }
         for (size_t i = 0; i < count; i++)
-            to[bucket[from[i] >> SHIFT(d) & (BUCKETS - 1)]++] = from[i];
+            to[bucket[DIGIT(from[i], d)]++] = from[i];
         uint64_t *t = from;
         from = to;
         to = t;
@@ -111,7 +126,9 @@ sort_doubles(const double *values, size_t count, double *sorted)
         insertion_sort(sorted, count);
         return;
     }
-    uint64_t *keys = mem_alloc(count * sizeof(*keys)), *spare = mem_alloc(count * sizeof(*spare));
+    /* The result's own memory is one of the two that the passes go back and forth between. */
+    CLEANUP(mem_free) uint64_t *other = mem_alloc(count * sizeof(*other));
+    uint64_t *keys = (uint64_t *)(void *)sorted, *spare = other;
     for (size_t i = 0; i < count; i++)
         keys[i] = to_key(values[i]);
     radix_passes(&keys, &spare, count, LEADING);
@@ -119,8 +136,6 @@ sort_doubles(const double *values, size_t count, double *sorted)
         radix_passes(&keys, &spare, count, 0);
     for (size_t i = 0; i < count; i++)
         sorted[i] = from_key(keys[i]);
-    free(keys);
-    free(spare);
 }
 
 /* Only the buckets (by leading bits) in which a rank falls are gathered and sorted. */
@@ -144,18 +159,16 @@ select_ranks(const double *values, size_t count, const size_t *ranks, size_t ran
         if (wanted[b])
             gathered += seen[b];
     }
-    double *near = mem_alloc((gathered + 1) * sizeof(*near)), *sorted;
+    double *near = mem_alloc((gathered + 1) * sizeof(*near));
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         near[n] = values[i];
         n += wanted[to_key(values[i]) >> (64 - TOP_BITS)];
     }
-    sorted = mem_alloc((gathered + 1) * sizeof(*sorted));
-    sort_doubles(near, gathered, sorted);
+    sort_doubles(near, gathered, near);
     for (r = 0; r < rank_count; r++)
-        out[r] = sorted[ranks[r] - skipped[r]];
+        out[r] = near[ranks[r] - skipped[r]];
     free(near);
-    free(sorted);
     free(seen);
     free(wanted);
 }

@@ -2,6 +2,7 @@
 /* metrics.c - registration under a mutex, updates with atomics only. */
 #include "metrics/metrics.h"
 
+#include "buf/fnv.h"
 #include "buf/text.h"
 #include "metrics/internal.h"
 
@@ -63,12 +64,8 @@ format_labels(struct buf *out, va_list pairs, const char *instead)
 static struct metric **
 hash_bucket(const char *name, const char *labels)
 {
-    uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+    uint64_t h = fnv(fnv(FNV_START, name, strlen(name)), labels, strlen(labels));
 
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * UINT64_C(1099511628211);
-    for (; *labels; labels++)
-        h = (h ^ (unsigned char)*labels) * UINT64_C(1099511628211);
     return &hash[(h ^ h >> 32) % HASH_BUCKETS];
 }
 

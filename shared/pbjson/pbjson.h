@@ -27,9 +27,10 @@
 #include <protobuf-c/protobuf-c.h>
 
 enum {
-    PBJSON_DEFAULTS = 1,      /* write default values and empty lists too */
-    PBJSON_PRETTY = 2,        /* write with line breaks, two blanks a level */
-    PBJSON_IGNORE_UNKNOWN = 4 /* read past fields that the message does not have */
+    PBJSON_DEFAULTS = 1,       /* write default values and empty lists too */
+    PBJSON_PRETTY = 2,         /* write with line breaks, two blanks a level */
+    PBJSON_IGNORE_UNKNOWN = 4, /* read past fields that the message does not have */
+    PBJSON_TEXT = 8 /* booleans may be given as text: of sources whose scalars have no types */
 };
 
 /* Message from JSON text (an object); it lives in the arena and borrows nothing of text. */

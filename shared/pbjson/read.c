@@ -48,10 +48,11 @@ read_value(struct reader *r, const ProtobufCFieldDescriptor *field, const json_t
         return read_message(r, field->descriptor, value, path, depth + 1, member);
     switch (json_typeof(value)) {
     case JSON_STRING:
-        if (field->type == PROTOBUF_C_TYPE_BOOL)
+        if (field->type == PROTOBUF_C_TYPE_BOOL && !(r->flags & PBJSON_TEXT))
             break;
         return pbjson_scalar_from_text(r, field, json_string_value(value),
-                                       json_string_length(value), false, path, member);
+                                       json_string_length(value), (r->flags & PBJSON_TEXT) != 0,
+                                       path, member);
     case JSON_INTEGER: {
         json_int_t n = json_integer_value(value);
         return pbjson_scalar_from_integer(r, field, n < 0, n < 0 ? 0 - (uint64_t)n : (uint64_t)n,

@@ -16,7 +16,8 @@
 #define DEADLINE_DEFAULT_MS 5000
 #define RECONNECT_MIN_MS 10
 #define RECONNECT_MAX_MS 200
-#define AWAY_MS 200      /* no connection for this long: calls fail at once */
+#define AWAY_MS 200 /* no connection for this long: calls fail at once */
+#define CUT_AGAIN_MS 10
 #define SEND_WAIT_MS 500 /* for a connection that is just being made */
 
 struct flight {
@@ -24,7 +25,7 @@ struct flight {
     nng_ctx ctx;
     nng_aio *aio;
     bool sent;
-    int64_t deadline_ms; /* CLOCK_MONOTONIC */
+    int64_t deadline_ms; /* CLOCK_MONOTONIC; 0, under the lock: idle */
     rpc_done done;
     void *arg;
     struct flight *next; /* in the free list */
@@ -70,10 +71,11 @@ land(struct flight *flight, const void *body, size_t len, const struct err *err)
     /* done first: until then the reply's bytes are its own. */
     done(arg, body, len, err);
     pthread_mutex_lock(&client->lock);
+    flight->deadline_ms = 0;
     flight->next = client->idle;
     client->idle = flight;
-    if (--client->in_flight == 0)
-        pthread_cond_broadcast(&client->landed);
+    client->in_flight--;
+    pthread_cond_broadcast(&client->landed);
     pthread_mutex_unlock(&client->lock);
 }
 
@@ -86,7 +88,9 @@ fail(struct flight *flight, int rv)
         err_set(&err, ERR_DEADLINE, "%s did not answer in time", flight->client->url);
     else
         err_set(&err, ERR_UNAVAILABLE, "%s: %s", flight->client->url,
-                rv == NNG_ETIMEDOUT ? "no connection" : nng_strerror(rv));
+                rv == NNG_ETIMEDOUT   ? "no connection"
+                : rv == NNG_ECANCELED ? "it was not waited for any longer"
+                                      : nng_strerror(rv));
     land(flight, NULL, 0, &err);
 }
 
@@ -228,9 +232,32 @@ rpc_client_free(struct rpc_client *client)
     client_free(client);
 }
 
+void
+rpc_client_cut(struct rpc_client *client, int64_t deadline_ms)
+{
+    bool any = true;
+
+    if (!client)
+        return;
+    pthread_mutex_lock(&client->lock);
+    while (any) {
+        any = false;
+        for (unsigned i = 0; i < client->count; i++)
+            if (client->flights[i].deadline_ms > deadline_ms) {
+                any = true;
+                /* Its callback runs on a thread of nng's. Nothing happens to one between its sending and
+                 * its receiving: that one's turn comes with the next round. */
+                nng_aio_abort(client->flights[i].aio, NNG_ECANCELED);
+            }
+        if (any)
+            sync_wait(&client->landed, &client->lock, life_monotonic_ms() + CUT_AGAIN_MS);
+    }
+    pthread_mutex_unlock(&client->lock);
+}
+
 /* A flight for a call, or why there is none. */
 static struct flight *
-take(struct rpc_client *client, struct err *err)
+take(struct rpc_client *client, int64_t deadline_ms, struct err *err)
 {
     struct flight *flight = NULL;
 
@@ -244,6 +271,7 @@ take(struct rpc_client *client, struct err *err)
         flight = client->idle;
         client->idle = flight->next;
         client->in_flight++;
+        flight->deadline_ms = deadline_ms;
     }
     pthread_mutex_unlock(&client->lock);
     return flight;
@@ -279,7 +307,7 @@ rpc_call_async(struct rpc_client *client, const char *method, const struct auth_
         .body = body,
         .body_len = len,
     };
-    struct flight *flight = take(client, &err);
+    struct flight *flight = take(client, life_monotonic_ms() + deadline_ms, &err);
     if (!flight) {
         done(arg, NULL, 0, &err);
         return;
@@ -287,7 +315,6 @@ rpc_call_async(struct rpc_client *client, const char *method, const struct auth_
     flight->done = done;
     flight->arg = arg;
     flight->sent = false;
-    flight->deadline_ms = life_monotonic_ms() + deadline_ms;
     if (rpc_frame_encode(&what, traceparent, client->key, client->key_len, &msg, &err)) {
         land(flight, NULL, 0, &err);
         return;

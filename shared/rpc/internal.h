@@ -18,6 +18,14 @@ struct rpc_entry {
     struct metric *ok, *seconds;
 };
 
+#define RPC_TOPIC_MAX 100
+
+/* What rpc_wait() was called with; until_ms 0: it was not. */
+struct rpc_wait {
+    char topic[RPC_TOPIC_MAX + 1];
+    int64_t until_ms;
+};
+
 struct rpc_table {
     struct rpc_entry *entries; /* by name */
     size_t count;

@@ -34,10 +34,22 @@ struct rpc_call {
     struct auth_caller caller; /* verified; the workspace comes from here, never from the message */
     const char *method;
     const char *request_id;
-    int64_t deadline_ms; /* CLOCK_MONOTONIC */
-    struct arena *arena; /* reset after the reply */
-    struct db_conn *db;  /* in a transaction for commands; NULL when the server has no pool */
+    int64_t deadline_ms;   /* CLOCK_MONOTONIC */
+    struct arena *arena;   /* reset after the reply */
+    struct db_conn *db;    /* in a transaction for commands; NULL when the server has no pool */
+    int64_t received_ms;   /* CLOCK_MONOTONIC */
+    struct rpc_wait *wait; /* of rpc_wait(); NULL: nobody could wake this call */
 };
+
+/*
+ * Long polls. A query (not a command) that has nothing new to tell fills its response all the same,
+ * calls rpc_wait() and returns ERR_OK. It is then run again, from its start, after
+ * rpc_server_wake() with the same topic, or when until_ms has come; meanwhile it keeps neither a thread nor
+ * a connection. Past until_ms, in a server that stops, or when already half of the queue's
+ * bound waits, the response is the answer. until_ms is measured from call->received_ms, so that a
+ * second run asks for the same moment; half a second before the call's deadline it ends anyway.
+ */
+void rpc_wait(struct rpc_call *call, const char *topic, int64_t until_ms);
 
 /* request is of the method's input type; fill *response (of its output type, initialised) with memory
  * from call->arena or static. */
@@ -88,6 +100,8 @@ MUST_CHECK enum err_code rpc_server_start(struct rpc_server **server,
                                           const struct rpc_interface *interfaces, struct err *err);
 /* Stop intake, answer what runs (until deadline_ms, CLOCK_MONOTONIC), free. */
 bool rpc_server_stop(struct rpc_server *server, int64_t deadline_ms);
+/* Run again what waits for the topic; "" for any. Any thread. */
+void rpc_server_wake(struct rpc_server *server, const char *topic);
 /* Run a method in this process as the server would for a verified caller, without a
  * socket; response bytes in arena. For the gateway's own methods. */
 MUST_CHECK enum err_code
@@ -108,6 +122,9 @@ MUST_CHECK enum err_code rpc_client_open(struct rpc_client **client,
                                          const struct rpc_client_options *options, struct err *err);
 /* Wait for a connection until until_ms (CLOCK_MONOTONIC); false: there is none. */
 bool rpc_client_wait(struct rpc_client *client, int64_t until_ms);
+/* End the calls that may wait past deadline_ms (CLOCK_MONOTONIC), with ERR_UNAVAILABLE: long polls of a
+ * process that is to stop by then. Returns when they have ended. NULL allowed. */
+void rpc_client_cut(struct rpc_client *client, int64_t deadline_ms);
 void rpc_client_free(struct rpc_client *client); /* waits for calls in flight */
 CLEANUP_DEFINE(struct rpc_client, rpc_client_free)
 

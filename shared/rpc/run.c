@@ -5,10 +5,12 @@
 #include "life/life.h"
 #include "log/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COMMAND_ATTEMPTS 3
+#define WAIT_MARGIN_MS 500 /* for the answer to arrive in time */
 
 static int
 by_name(const void *a, const void *b)
@@ -75,6 +77,17 @@ rpc_table_build(struct rpc_table *table, const struct rpc_interface *interfaces,
     }
     qsort(table->entries, table->count, sizeof(table->entries[0]), by_name);
     return ERR_OK;
+}
+
+void
+rpc_wait(struct rpc_call *call, const char *topic, int64_t until_ms)
+{
+    if (!call->wait)
+        return;
+    snprintf(call->wait->topic, sizeof(call->wait->topic), "%s", topic);
+    call->wait->until_ms = until_ms < call->deadline_ms - WAIT_MARGIN_MS
+                               ? until_ms
+                               : call->deadline_ms - WAIT_MARGIN_MS;
 }
 
 struct run {

@@ -10,11 +10,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define QUEUE_DEFAULT 256
 #define SPARE_CONTEXTS 8 /* answer "full" while the queue is */
 
-enum slot_state { SLOT_RECEIVING, SLOT_WORKING, SLOT_SENDING };
+enum slot_state { SLOT_RECEIVING, SLOT_WORKING, SLOT_WAITING, SLOT_SENDING };
 
 /* One request in flight: an nng context and where it is. */
 struct slot {
@@ -23,8 +24,10 @@ struct slot {
     nng_aio *aio;
     enum slot_state state; /* under the server's lock, but for its own callback's reads */
     nng_msg *msg;
-    int64_t received_ms;
-    struct slot *next; /* in the queue */
+    int64_t received_ms;    /* CLOCK_MONOTONIC */
+    int64_t received_at_ms; /* Unix epoch: what its signature's age is measured by */
+    struct rpc_wait wait;   /* of SLOT_WAITING */
+    struct slot *next;      /* in the queue, or among those that wait */
 };
 
 struct rpc_server {
@@ -38,7 +41,10 @@ struct rpc_server {
     pthread_cond_t work;  /* something is queued, or stopping */
     pthread_cond_t quiet; /* busy went to zero */
     struct slot *head, **tail;
-    unsigned queued, busy; /* busy: slots that work or send */
+    struct slot *waiting;  /* in no order */
+    unsigned queued, busy; /* busy: slots that work, wait or send */
+    unsigned waits;
+    uint64_t wakes; /* counts rpc_server_wake() */
     bool stopping, workers_end;
     pthread_t *workers;
     unsigned worker_count;
@@ -72,6 +78,18 @@ answer_error(struct slot *slot, enum err_code code, const char *why)
     answer(slot, rpc_reply_encode("", NULL, 0, &err));
 }
 
+/* With the lock held. */
+static void
+enqueue(struct rpc_server *server, struct slot *slot)
+{
+    slot->next = NULL;
+    slot->state = SLOT_WORKING;
+    *server->tail = slot;
+    server->tail = &slot->next;
+    metric_set(server->depth, ++server->queued);
+    pthread_cond_signal(&server->work);
+}
+
 /* Queue it, or say why not. */
 static void
 received(struct slot *slot)
@@ -81,7 +99,7 @@ received(struct slot *slot)
 
     slot->msg = nng_aio_get_msg(slot->aio);
     slot->received_ms = life_monotonic_ms();
-    slot->next = NULL;
+    slot->received_at_ms = life_now_ms();
     pthread_mutex_lock(&server->lock);
     server->busy++;
     slot->state = SLOT_WORKING;
@@ -90,10 +108,7 @@ received(struct slot *slot)
     } else if (server->queued >= server->queue_max) {
         refused = "the service is busy: its queue is full";
     } else {
-        *server->tail = slot;
-        server->tail = &slot->next;
-        metric_set(server->depth, ++server->queued);
-        pthread_cond_signal(&server->work);
+        enqueue(server, slot);
     }
     pthread_mutex_unlock(&server->lock);
     if (refused) {
@@ -128,10 +143,73 @@ on_aio(void *arg)
         receive(slot);
 }
 
-static void
-work_on(struct slot *slot, struct arena *arena)
+/* ---- what waits ---- */
+
+/* With the lock held: those that the topic wakes (NULL: none but those whose time has come) go back
+ * to the queue. Returns when the next one's time comes; INT64_MAX: never. */
+static int64_t
+run_again(struct rpc_server *server, const char *topic)
+{
+    int64_t now_ms = life_monotonic_ms(), next_ms = INT64_MAX;
+    struct slot **link = &server->waiting;
+
+    while (*link) {
+        struct slot *slot = *link;
+        bool woken = topic && (!*topic || strcmp(topic, slot->wait.topic) == 0);
+        if (woken || server->stopping || slot->wait.until_ms <= now_ms) {
+            *link = slot->next;
+            server->waits--;
+            enqueue(server, slot);
+            continue;
+        }
+        if (slot->wait.until_ms < next_ms)
+            next_ms = slot->wait.until_ms;
+        link = &slot->next;
+    }
+    return next_ms;
+}
+
+void
+rpc_server_wake(struct rpc_server *server, const char *topic)
+{
+    pthread_mutex_lock(&server->lock);
+    server->wakes++;
+    run_again(server, topic);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* True: the slot waits. A wake since seen may have been meant for it: then it runs again at once. */
+static bool
+wait_again(struct slot *slot, const struct rpc_wait *wait, uint64_t seen, nng_msg *msg)
 {
     struct rpc_server *server = slot->server;
+
+    pthread_mutex_lock(&server->lock);
+    bool waits = !server->stopping && server->waits < server->queue_max / 2 &&
+                 wait->until_ms > life_monotonic_ms();
+    if (waits) {
+        slot->msg = msg;
+        slot->wait = *wait;
+        if (server->wakes != seen) {
+            enqueue(server, slot);
+        } else {
+            slot->state = SLOT_WAITING;
+            slot->next = server->waiting;
+            server->waiting = slot;
+            server->waits++;
+            /* Somebody must know when its time comes. */
+            pthread_cond_signal(&server->work);
+        }
+    }
+    pthread_mutex_unlock(&server->lock);
+    return waits;
+}
+
+static void
+work_on(struct slot *slot, struct arena *arena, uint64_t seen)
+{
+    struct rpc_server *server = slot->server;
+    struct rpc_wait wait = {.until_ms = 0};
     struct rpc_call call = {0};
     struct err err;
     const uint8_t *body, *reply = NULL;
@@ -140,14 +218,20 @@ work_on(struct slot *slot, struct arena *arena)
 
     enum err_code code =
         rpc_frame_decode(nng_msg_body(msg), nng_msg_len(msg), server->key, server->key_len,
-                         life_now_ms(), arena, &call, &body, &body_len, &err);
+                         slot->received_at_ms, arena, &call, &body, &body_len, &err);
     if (code) {
         log_warn("request refused", LOG_ERR(&err));
     } else {
         /* What the asker still has, counted from receipt; the method's own limit applies too. */
         if (call.deadline_ms)
             call.deadline_ms += slot->received_ms;
+        call.received_ms = slot->received_ms;
+        call.wait = &wait;
         code = rpc_run(&server->table, &call, body, body_len, &reply, &reply_len, &err);
+        if (!code && wait.until_ms && wait_again(slot, &wait, seen, msg)) {
+            trace_set_current(NULL);
+            return;
+        }
     }
     answer(slot, rpc_reply_encode(call.request_id ? call.request_id : "", reply, reply_len,
                                   code ? &err : NULL));
@@ -163,8 +247,13 @@ worker(void *arg)
 
     for (;;) {
         pthread_mutex_lock(&server->lock);
-        while (!server->head && !server->workers_end)
-            pthread_cond_wait(&server->work, &server->lock);
+        for (;;) {
+            int64_t next_ms = run_again(server, NULL);
+            if (server->head || server->workers_end)
+                break;
+            sync_wait(&server->work, &server->lock, next_ms);
+        }
+        uint64_t seen = server->wakes;
         struct slot *slot = server->head;
         if (slot) {
             server->head = slot->next;
@@ -175,7 +264,7 @@ worker(void *arg)
         pthread_mutex_unlock(&server->lock);
         if (!slot)
             return NULL;
-        work_on(slot, arena);
+        work_on(slot, arena, seen);
         arena_reset(arena);
     }
 }
@@ -238,7 +327,7 @@ rpc_server_start(struct rpc_server **out, const struct rpc_server_options *optio
         return err_set(err, ERR_INVALID, "the services' shared key needs at least 16 bytes");
     struct rpc_server *server = mem_zalloc(sizeof(*server));
     pthread_mutex_init(&server->lock, NULL);
-    pthread_cond_init(&server->work, NULL);
+    sync_cond_init(&server->work);
     sync_cond_init(&server->quiet);
     server->tail = &server->head;
     server->queue_max = options->queue ? options->queue : QUEUE_DEFAULT;
@@ -278,6 +367,7 @@ rpc_server_stop(struct rpc_server *server, int64_t deadline_ms)
         return true;
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
+    run_again(server, NULL);
     while (server->busy && drained)
         drained = sync_wait(&server->quiet, &server->lock, deadline_ms);
     server->workers_end = true;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READ_BYTES ((size_t)1 << 20)
+#define READ_BYTES ((size_t)128 << 10)
 
 enum err_code
 input_error(const struct input *in, struct err *err, enum err_code code, const char *format, ...)
@@ -126,6 +126,7 @@ static enum err_code
 read_input(struct input *in, struct err *err)
 {
     static const char mark[] = "\xEF\xBB\xBF";
+    enum err_code code;
 
     in->line = in->next_line = 1;
     while (!in->ended && in->end < 4)
@@ -138,8 +139,10 @@ read_input(struct input *in, struct err *err)
         first++;
     if (ends_with(in->name, ".ndjson") || ends_with(in->name, ".jsonl") ||
         (first < in->end && in->buffer[first] == '{'))
-        return read_ndjson(in, err);
-    return read_csv(in, err);
+        code = read_ndjson(in, err);
+    else
+        code = read_csv(in, err);
+    return code ? code : store_end(in->table, err);
 }
 
 enum err_code

@@ -82,6 +82,8 @@ MUST_CHECK enum err_code store_number(struct input *in, size_t column, double va
                                       struct err *err);
 MUST_CHECK enum err_code store_word(struct input *in, size_t column, const char *text, size_t len,
                                     struct err *err);
+/* The side being read is complete: where there is a file, its last cells go there as well. */
+MUST_CHECK enum err_code store_end(struct table *table, struct err *err);
 
 /* number.c */
 enum cell { CELL_NOTHING, CELL_INTEGER, CELL_REAL, CELL_WORD };

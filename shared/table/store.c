@@ -2,19 +2,23 @@
 /*
  * store.c - the cells of each column, and the file that they move to.
  *
- * A cell is 64 bits: a number's pattern, or a word's id in a NaN that no number here has.
+ * A cell is 64 bits: a number's pattern, or in a NaN that no number here has a word's id, or how many
+ * rows without a value come before the next cell.
  */
 #include "table/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define WORD_TAG 0x7FFC000000000000u
-#define WORD_MASK 0xFFFFFFFF00000000u
-#define MEMORY_BYTES ((size_t)24 << 20)
+#define GAP_TAG 0x7FFD000000000000u
+#define TAG_MASK 0xFFFFFFFF00000000u
+#define MEMORY_BYTES ((size_t)4 << 20)
+#define COLUMN_BYTES 256 /* on average: else places in the file outgrow what is there */
 #define ROWS_MAX ((size_t)1 << 31)
 
 void
@@ -23,8 +27,6 @@ table_open(struct table **table, const struct table_options *options)
     struct table *t = mem_zalloc(sizeof(*t));
 
     t->options = *options;
-    if (!t->options.memory_bytes)
-        t->options.memory_bytes = MEMORY_BYTES;
     t->spill = -1;
     *table = t;
 }
@@ -90,18 +92,31 @@ spill_side(struct table *table, struct side *side, struct err *err)
     return ERR_OK;
 }
 
+/* All cells. Only the side that is being read (TABLE_SIDES: none is) keeps its memory. */
 static enum err_code
-spill(struct table *table, enum table_side which, struct err *err)
+spill(struct table *table, enum table_side reading, struct err *err)
 {
     if (table->spill < 0 && spill_open(table, err))
         return err->code;
-    for (size_t i = 0; i < table->names.count; i++) {
-        struct side *side = &table->columns[i].sides[which];
-        if (side->count && spill_side(table, side, err))
-            return err->code;
-    }
+    for (size_t i = 0; i < table->names.count; i++)
+        for (size_t s = 0; s < TABLE_SIDES; s++) {
+            struct side *side = &table->columns[i].sides[s];
+            if (side->count && spill_side(table, side, err))
+                return err->code;
+            if (s == reading)
+                continue;
+            free(side->cells);
+            side->cells = NULL;
+            side->room = 0;
+        }
     table->buffered_cells = 0;
     return ERR_OK;
+}
+
+enum err_code
+store_end(struct table *table, struct err *err)
+{
+    return table->spill < 0 ? ERR_OK : spill(table, TABLE_SIDES, err);
 }
 
 static bool
@@ -141,6 +156,16 @@ store_column(struct input *in, const char *name, size_t len, size_t *column, str
     return ERR_OK;
 }
 
+static size_t
+memory_bytes(const struct table *table)
+{
+    size_t all = table->names.count * COLUMN_BYTES;
+
+    if (table->options.memory_bytes)
+        return table->options.memory_bytes;
+    return all > MEMORY_BYTES ? all : MEMORY_BYTES;
+}
+
 static enum err_code
 store(struct input *in, struct side *side, uint64_t cell, struct err *err)
 {
@@ -148,6 +173,10 @@ store(struct input *in, struct side *side, uint64_t cell, struct err *err)
 
     if (side->row == t->rows[in->side] + 1)
         return input_error(in, err, ERR_INVALID, "a member is named twice");
+    size_t gap = t->rows[in->side] - side->row;
+    side->row += gap;
+    if (gap && store(in, side, GAP_TAG | gap, err))
+        return err->code;
     side->row = t->rows[in->side] + 1;
     if (side->row > ROWS_MAX)
         return input_error(in, err, ERR_TOO_LARGE, "more than %zu rows", ROWS_MAX);
@@ -156,7 +185,7 @@ store(struct input *in, struct side *side, uint64_t cell, struct err *err)
         side->cells = mem_realloc(side->cells, side->room * sizeof(*side->cells));
     }
     side->cells[side->count++] = cell;
-    if (++t->buffered_cells * sizeof(cell) > t->options.memory_bytes)
+    if (++t->buffered_cells * sizeof(cell) > memory_bytes(t))
         return spill(t, in->side, err);
     return ERR_OK;
 }
@@ -211,6 +240,12 @@ table_column_name(const struct table *table, size_t column)
     return table->names.text[column];
 }
 
+size_t
+table_words(const struct table *table)
+{
+    return table->words.count;
+}
+
 const char *
 table_word(const struct table *table, uint32_t id)
 {
@@ -233,27 +268,50 @@ table_column_info(const struct table *table, size_t column, enum table_side whic
     info->first_word = side->words ? table->words.text[side->first_word] : NULL;
 }
 
+/* By kind. */
 static void
-sort_in(struct table_cells *cells, const uint64_t *from, size_t count)
+sort_in(void *arg, const uint64_t *from, size_t count)
 {
+    struct table_cells *cells = arg;
+
     for (size_t i = 0; i < count; i++) {
-        if ((from[i] & WORD_MASK) == WORD_TAG)
+        uint64_t tag = from[i] & TAG_MASK;
+        if (tag == WORD_TAG)
             cells->words[cells->word_count++] = (uint32_t)from[i];
-        else
+        else if (tag != GAP_TAG)
             memcpy(&cells->numbers[cells->number_count++], &from[i], sizeof(double));
     }
 }
 
-enum err_code
-table_load(struct table *table, size_t column, enum table_side which, struct table_cells *cells,
-           struct err *err)
+/* By row. */
+struct placing {
+    struct table_column *cells;
+    size_t row;
+};
+
+static void
+place(void *arg, const uint64_t *from, size_t count)
 {
-    struct side *side = &table->columns[column].sides[which];
+    struct placing *p = arg;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t tag = from[i] & TAG_MASK;
+        if (tag == GAP_TAG)
+            p->row += (uint32_t)from[i];
+        else if (tag == WORD_TAG)
+            p->cells->words[p->row++] = (uint32_t)from[i];
+        else
+            memcpy(&p->cells->numbers[p->row++], &from[i], sizeof(double));
+    }
+}
+
+/* All cells, in the order of rows, to take. */
+static MUST_CHECK enum err_code
+load(struct table *table, const struct side *side,
+     void (*take)(void *arg, const uint64_t *from, size_t count), void *arg, struct err *err)
+{
     uint64_t block[4096];
 
-    *cells = (struct table_cells){0};
-    cells->numbers = mem_alloc((side->numbers + 1) * sizeof(*cells->numbers));
-    cells->words = mem_alloc((side->words + 1) * sizeof(*cells->words));
     for (size_t s = 0; s < side->segment_count; s++) {
         uint64_t at = side->segments[s].offset;
         uint64_t end = at + side->segments[s].cells * sizeof(uint64_t);
@@ -263,17 +321,58 @@ table_load(struct table *table, size_t column, enum table_side which, struct tab
             if (got < (ssize_t)sizeof(uint64_t)) {
                 if (got < 0 && errno == EINTR)
                     continue;
-                table_cells_done(cells);
                 return err_set(err, ERR_INTERNAL, "temporary file: %s",
                                got < 0 ? strerror(errno) : "shorter than written");
             }
             got -= got % (ssize_t)sizeof(uint64_t);
-            sort_in(cells, block, (size_t)got / sizeof(uint64_t));
+            take(arg, block, (size_t)got / sizeof(uint64_t));
             at += (uint64_t)got;
         }
     }
-    sort_in(cells, side->cells, side->count);
+    take(arg, side->cells, side->count);
     return ERR_OK;
+}
+
+enum err_code
+table_load(struct table *table, size_t column, enum table_side which, struct table_cells *cells,
+           struct err *err)
+{
+    const struct side *side = &table->columns[column].sides[which];
+
+    *cells = (struct table_cells){0};
+    cells->numbers = mem_alloc((side->numbers + 1) * sizeof(*cells->numbers));
+    cells->words = mem_alloc((side->words + 1) * sizeof(*cells->words));
+    enum err_code code = load(table, side, sort_in, cells, err);
+    if (code)
+        table_cells_done(cells);
+    return code;
+}
+
+enum err_code
+table_load_rows(struct table *table, size_t column, enum table_side which,
+                struct table_column *cells, struct err *err)
+{
+    struct placing placing = {.cells = cells};
+    size_t rows = table->rows[which];
+
+    cells->numbers = mem_alloc((rows + 1) * sizeof(*cells->numbers));
+    cells->words = mem_alloc((rows + 1) * sizeof(*cells->words));
+    for (size_t i = 0; i < rows; i++) {
+        cells->numbers[i] = NAN;
+        cells->words[i] = TABLE_NO_WORD;
+    }
+    enum err_code code = load(table, &table->columns[column].sides[which], place, &placing, err);
+    if (code)
+        table_column_done(cells);
+    return code;
+}
+
+void
+table_column_done(struct table_column *cells)
+{
+    free(cells->numbers);
+    free(cells->words);
+    *cells = (struct table_column){0};
 }
 
 void

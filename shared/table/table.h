@@ -4,7 +4,7 @@
  *
  * CSV (RFC 4180, with a header; also separated by tabs or semicolons when the header has no comma)
  * or NDJSON (an object a line), from a file or standard input. Order within a column has no meaning
- * for a comparison, so a cell that holds nothing is counted and not kept.
+ * for a comparison, so a cell that holds nothing is counted and not kept (but for where it is missing).
  *
  *     table_open(&table, &options);
  *     table_read(table, TABLE_REF, "train.csv", &err);
@@ -40,7 +40,7 @@ struct table;
 struct table_options {
     const char *const *columns; /* only these, borrowed while reading; NULL: all */
     size_t column_count;
-    size_t memory_bytes; /* of cells that are not loaded; 0: 24 MiB */
+    size_t memory_bytes; /* of cells that are not loaded; 0: 4 MiB, or 256 bytes a column */
 };
 
 /* What is known of a column's side without loading it. */
@@ -87,4 +87,16 @@ void table_column_info(const struct table *table, size_t column, enum table_side
 MUST_CHECK enum err_code table_load(struct table *table, size_t column, enum table_side side,
                                     struct table_cells *cells, struct err *err);
 void table_cells_done(struct table_cells *cells);
+/* A side by its rows, table_rows() of each: numbers, NaN where there is none; words by their id,
+ * TABLE_NO_WORD where there is none. Errors as table_load(). */
+#define TABLE_NO_WORD UINT32_MAX
+struct table_column {
+    double *numbers;
+    uint32_t *words;
+};
+MUST_CHECK enum err_code table_load_rows(struct table *table, size_t column, enum table_side side,
+                                         struct table_column *cells, struct err *err);
+void table_column_done(struct table_column *cells);
+/* The different words of all columns; their ids are the numbers below. */
+size_t table_words(const struct table *table);
 const char *table_word(const struct table *table, uint32_t id);

@@ -2,6 +2,8 @@
 /* words.c - strings with numbers: open addressing, at most half full. */
 #include "table/internal.h"
 
+#include "buf/fnv.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,10 +20,8 @@ words_done(struct words *words)
 static size_t
 hash(const char *text, size_t len)
 {
-    uint64_t h = 14695981039346656037u;
+    uint64_t h = fnv(FNV_START, text, len);
 
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)text[i]) * 1099511628211u;
     return (size_t)(h ^ h >> 29);
 }
 

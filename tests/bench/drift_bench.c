@@ -87,6 +87,7 @@ main(int argc, char **argv)
     double **ref = mem_calloc(columns, sizeof(*ref)), **cur = mem_calloc(columns, sizeof(*cur));
     int status = 0;
 
+    drift_keep_memory();
     for (size_t i = 0; i < columns; i++) {
         ref[i] = draw(rows, 0);
         cur[i] = draw(rows, .01);

@@ -10,7 +10,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 BIN = pathlib.Path(os.environ.get("MODELBUS_TEST_BIN", HERE.parents[1] / "build/release/bin")).resolve()
-PARTS = ["bus", "postgres", "experiment", "registry", "deployment", "monitoring", "alert", "gateway", "inference"]
+PARTS = ["bus", "postgres", "experiment", "registry", "deployment", "monitoring", "alert", "pipeline", "gateway", "inference", "worker"]
 
 
 def clean_env(**more):

@@ -11,8 +11,8 @@ from conftest import BIN, clean_env
 
 COMMANDS = [
     "local up", "local down", "local status", "local logs", "model list", "model show", "model push", "model alias",
-    "model stage", "model versions", "endpoint create", "endpoint list", "endpoint show", "endpoint rollback",
-    "endpoint history", "endpoint delete", "run list", "run show", "deploy", "predict", "event tail", "event publish",
+    "model stage", "model versions", "model promotion-policy", "model evaluate", "model evaluations", "model challenge", "endpoint create", "endpoint list", "endpoint show", "endpoint rollback",
+    "endpoint history", "endpoint delete", "run list", "run show", "deploy", "predict", "event tail", "event trace", "event publish",
     "event types", "query", "dlq list", "dlq show", "dlq replay", "token create", "token list", "token revoke",
     "artifact push", "artifact pull", "drift check", "version", "completion",
 ]
@@ -23,7 +23,7 @@ def test_help_lists_every_command_and_the_exit_codes(cli):
     text = cli("--help").stdout
     for command in COMMANDS:
         assert re.search(rf"^  {command}\b", text, re.M), command
-    for code in range(7):
+    for code in range(10):
         assert re.search(rf"^  {code}  \w", text, re.M), code
 
 
@@ -105,6 +105,7 @@ def complete(line):
     ("modelbus local ''", ["up", "down", "status", "logs"]),
     ("modelbus local up --gate", ["--gateway-port", "--gateway"]),
     ("modelbus query reg", ["registry"]),
+    ("modelbus drift check --col", ["--column", "--columns"]),
     ("modelbus completion ''", ["bash", "zsh", "fish"]),
     ("modelbus event publish ModelTr", ["ModelTrained"]),
     ("modelbus token create ci --role ed", ["editor"]),

@@ -180,3 +180,58 @@ def test_a_tokens_secret_alone_is_on_standard_output(ask, gateway):
     done = ask("token", "create", "ci", "--role", "editor,approver", "--expires", "90d")
     assert done.stdout == "mb_secret\n" and "t1" in done.stderr
     assert json.loads(gateway.seen[0][2]) == {"subject": "ci", "roles": ["editor", "approver"], "scopes": [], "lifetime_s": 7776000}
+
+
+def test_labels_are_pushed_in_batches_from_csv_and_ndjson(ask, gateway, tmp_path):
+    def answer():
+        return {"taken": len(json.loads(gateway.seen[-1][2])["labels"])}
+    gateway.routes["POST", "/api/v1/endpoints/churn/labels"] = (200, answer)
+    csv = tmp_path / "labels.csv"
+    csv.write_text("\ufeffwhen,prediction_id,label\r\n" + "".join(f"now,r-{i},{i % 2}\r\n" for i in range(12000)))
+    assert ask("label", "push", "churn", csv).stdout.startswith("12000 labels pushed")
+    batches = [json.loads(body)["labels"] for _, _, body, _ in gateway.seen]
+    assert [len(b) for b in batches] == [5000, 5000, 2000]
+    assert batches[2][-1] == {"prediction_id": "r-11999", "value": "1"}
+    lines = '{"id": "a", "y": true}\n\n{"id": 7, "y": 0.5}\n{"id": "c", "y": "no"}'
+    assert json.loads(ask("label", "push", "churn", "--id", "id", "--label", "y", "--json", stdin=lines).stdout) == {"taken": 3}
+    assert json.loads(gateway.seen[-1][2])["labels"] == [
+        {"prediction_id": "a", "value": "true"}, {"prediction_id": "7", "value": "0.5"}, {"prediction_id": "c", "value": "no"}]
+
+
+@pytest.mark.parametrize("text, says", [
+    ("", "is empty"), ("id,label\n", "no column 'prediction_id'"), ("prediction_id,label\na\n", "line 2: fewer fields"),
+    ('prediction_id,label\n"a""b",1\n"x,1\n', "line 3: a quote has no end"), ('prediction_id,label\n"a"b,1\n', "line 2: text after"),
+    ("prediction_id,label\n,1\n", "line 2: no prediction id"), ("prediction_id,label\na,\n", "line 2: no label"),
+    ('{"prediction_id": "a"}', "line 1: no 'label'"), ('{"prediction_id": "a", "label": 1}\n[]', "line 2: not a JSON object"),
+    ('{"prediction_id', "line 1:"), ("prediction_id,label\n" + "x" * 70000, "line 2: longer than")])
+def test_a_file_of_labels_that_is_none_is_refused_with_its_place(ask, gateway, tmp_path, text, says):
+    path = tmp_path / "labels"
+    path.write_text(text)
+    assert says in ask("label", "push", "churn", path, code=2).stderr
+    assert not gateway.seen
+
+
+def test_labels_that_were_pushed_before_an_error_are_counted(ask, gateway, tmp_path):
+    gateway.routes["POST", "/api/v1/endpoints/churn/labels"] = (200, {"taken": 5000})
+    path = tmp_path / "labels"
+    path.write_text("prediction_id,label\n" + "a,1\n" * 5000 + "b\n")
+    stderr = ask("label", "push", "churn", path, code=2).stderr
+    assert "after 5000 labels" in stderr and "line 5002" in stderr
+
+
+def test_label_rules_keep_what_drift_watches(ask, gateway):
+    rules = {"window_rows": 300, "segments": ["country"], "performance": {"task": "classification", "limit": 0.7}}
+    gateway.routes["GET", "/api/v1/monitors/churn"] = (200, {"monitor": {"endpoint": "churn", "rules": rules}})
+    gateway.routes["PUT", "/api/v1/monitors/churn"] = (200, {"monitor": {"endpoint": "churn", "rules": rules}})
+    gateway.routes["GET", "/api/v1/endpoints/churn/performance"] = (200, {"performance": {
+        "endpoint": "churn", "state": "ok", "rules": rules["performance"], "versions": [
+            {"version": "3", "windows": "2", "rows": "7", "last": [{"name": "auc", "value": 0.91234}, {"name": "f1", "value": "NaN"}]}],
+        "counts": [{"reason": "joined", "count": "12", "meaning": "met"}, {"reason": "late", "count": "0", "meaning": "old"}]}})
+    shown = ask("label", "rules", "churn", "--max-drop", "0.05", "--horizon", "2d", "--window", "1000").stdout
+    sent = next(json.loads(body) for verb, _, body, _ in gateway.seen if verb == "PUT")
+    assert sent == {"rules": {**rules, "performance": {"task": "classification", "limit": 0.7, "max_drop": 0.05, "horizon_s": 172800,
+                                                       "window_rows": 1000}}}
+    assert "auc 0.9123" in shown and "f1" not in shown and "joined" in shown and "late" not in shown
+    gateway.seen.clear()
+    ask("drift", "rules", "churn", "--reset")
+    assert next(json.loads(body) for verb, _, body, _ in gateway.seen if verb == "PUT") == {"rules": {"performance": rules["performance"]}}

@@ -28,7 +28,7 @@ class Recorder(http.server.BaseHTTPRequestHandler):
         if self.server.close_after:
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = answer
+    do_GET = do_POST = do_PUT = do_DELETE = answer
 
     def log_message(self, *_):
         pass
@@ -70,6 +70,38 @@ def test_names_are_quoted_and_the_fields_are_those_of_the_contract(gateway):
     assert json.loads(alias[3]) == {"version": 1, "expected_version": -1, "reason": ""}
     assert rollback[:2] == ("POST", "/api/v1/endpoints/e/rollback")
     client.close()
+
+
+def test_challengers_are_judged_by_the_contract(gateway, monkeypatch):
+    gateway.answers = [(200, {"policy": {}}), (200, {"policy": {}}), (200, {}), (201, {"evaluation": {}}),
+                       (200, {"decision": {"promoted": False}, "decided_before": False})]
+    monkeypatch.setenv("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    with Client(gateway.url) as client:
+        client.set_promotion_policy("a/b", "loss", higher_is_better=False, min_margin=0.5)
+        client.get_promotion_policy("a/b")
+        client.delete_promotion_policy("a/b", alias="shadow")
+        client.evaluate_version("a/b", 2, "may", {"loss": float("nan"), "auc": 1}, rows=10)
+        assert client.challenge("a/b", 2, "may") == {"promoted": False}
+    bodies = [json.loads(body) if body else None for _, _, _, body in gateway.seen]
+    assert [f"{verb} {path.removeprefix('/api/v1/models/a%2Fb/')}" for verb, path, _, _ in gateway.seen] == [
+        "PUT promotion-policy", "GET promotion-policy?alias=champion", "DELETE promotion-policy?alias=shadow",
+        "POST versions/2/evaluations", "POST versions/2/challenge"]
+    assert bodies[0] == {"alias": "champion", "metric": "loss", "direction": "minimize", "min_margin": 0.5, "any_window": False}
+    assert bodies[3] == {"window": "may", "rows": 10, "metrics": [{"key": "loss", "value": "NaN"}, {"key": "auc", "value": 1.0}]}
+    assert bodies[4] == {"window": "may", "alias": "champion"}
+    assert all("0af7651916cd43dd8448eb211c80319c" in headers["traceparent"] for _, _, headers, _ in gateway.seen)
+
+
+def test_labels_go_in_batches(gateway):
+    gateway.answers = [(200, {"taken": 2}), (200, {"taken": 1}), (200, {"taken": 1}), (200, {"performance": {"state": "ok"}})]
+    with Client(gateway.url) as client:
+        assert client.push_labels("churn", [("a", 1), ("a#1", True), ("b", 0.25)], batch=2) == 3
+        assert client.push_labels("churn", {"c": "virginica"}) == 1
+        assert client.get_performance("churn") == {"state": "ok"}
+    bodies = [json.loads(body)["labels"] for verb, path, _, body in gateway.seen if verb == "POST"]
+    assert bodies == [[{"prediction_id": "a", "value": "1"}, {"prediction_id": "a#1", "value": "true"}],
+                      [{"prediction_id": "b", "value": "0.25"}], [{"prediction_id": "c", "value": "virginica"}]]
+    assert {path for verb, path, _, _ in gateway.seen if verb == "POST"} == {"/api/v1/endpoints/churn/labels"}
 
 
 def test_a_problem_document_becomes_an_error(gateway):

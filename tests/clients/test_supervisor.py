@@ -10,11 +10,10 @@ import socket
 import subprocess
 import tempfile
 
-import psutil
 import pytest
 
 from conftest import PARTS, Cli
-from stack import wait_for
+from stack import alive, wait_for
 
 
 class Local:
@@ -57,10 +56,6 @@ def local(fake_bin):
         if (one.dir / "state.json").exists():
             one.cli("local", "down", "--dir", one.dir, "--purge", "--yes")
         shutil.rmtree(one.root, ignore_errors=True)
-
-
-def alive(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_up_is_ready_when_it_returns_and_down_leaves_nothing(local):

@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -20,7 +19,7 @@ from aiosmtpd.controller import Controller
 from confluent_kafka import Producer
 
 import stack as platform
-from stack import headers, proto, wait_for
+from stack import free_port, headers, proto, wait_for
 
 DRIFT = "modelbus.monitoring.v1.Drift"
 
@@ -80,9 +79,7 @@ def mails():
 
     controller = Controller(Handler(), hostname="127.0.0.1", port=0)
     # Its controller connects to the port that it was told, so that cannot be 0.
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        controller.port = probe.getsockname()[1]
+    controller.port = free_port()
     controller.start()
     controller.got = Handler.got
     yield controller
@@ -189,9 +186,7 @@ def alertmanager(receiver, tmp_path):
 route: {{receiver: back, group_by: [endpoint], group_wait: 0s, group_interval: 1s}}
 receivers: [{{name: back, webhook_configs: [{{url: "{receiver.url}/back"}}]}}]
 """)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = open(tmp_path / "log", "w")
     process = subprocess.Popen(
         ["prometheus-alertmanager", f"--config.file={tmp_path}/am.yaml", f"--storage.path={tmp_path}/data",
@@ -226,7 +221,7 @@ def test_a_real_alertmanager_hears_and_speaks_as_we_do(rest, say, receiver, aler
     assert alert["labels"]["alertname"] == "DriftDetected" and alert["labels"]["endpoint"] == "managed"
     assert alert["status"]["state"] == "active" and "summary" in alert["annotations"]
     theirs = wait_for(lambda: [b for p, _, b in receiver.told if p == "/back"], 20, "its webhook")[0]
-    ours = next(iter(receiver.once("/both").values()))
+    ours = wait_for(lambda: list(receiver.once("/both").values()), 20, "ours: neither waits for the other")[0]
     # The same form: fields and types, of the message and of its alerts.
     shape = lambda value: {k: shape(v) if k == "alerts" else type(v) for k, v in value.items()} if isinstance(value, dict) \
         else shape(value[0])  # noqa: E731

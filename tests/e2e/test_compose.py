@@ -23,7 +23,8 @@ from stack import BIN, ROOT, SUPPORT, Rest, run, wait_for
 
 CACHE = pathlib.Path(os.environ.get("MODELBUS_COMPOSE_CACHE", ROOT / "build/compose")).resolve()
 V1, V2 = "docker-compose", "docker compose"
-OURS = sorted(p.parent.name for p in (ROOT / "services").glob("*/main.c"))
+PROGRAMS = sorted(p.parent.name for p in (ROOT / "services").glob("*/main.c"))
+OURS = sorted([*(name for name in PROGRAMS if name != "worker"), "worker-1", "worker-2"])
 ENDPOINT = "breast-cancer"
 CLONE_NEWNET = 0x40000000
 
@@ -174,9 +175,15 @@ def test_secrets_are_random_private_and_kept(stack):
     first = stack.env()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     secrets = [v for k, v in first.items() if re.search("PASSWORD|KEY|TOKEN", k)]
-    assert len(secrets) == 5 == len(set(secrets)) and all(re.fullmatch("[0-9a-f]{64}", v) for v in secrets)
+    assert len(secrets) == 7 == len(set(secrets)) and all(re.fullmatch("[0-9a-f]{64}", v) for v in secrets)
     again = stack.sh("scripts/compose-env", check=False)
     assert again.returncode != 0 and "--force" in again.stderr and stack.env() == first
+    # One of an earlier release gets what it lacks and keeps what it has.
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "_TASK_TOKEN=" not in line))
+    assert "added to .env: MODELBUS_TASK_TOKEN" in stack.sh("scripts/compose-env").stdout
+    completed = stack.env()
+    assert re.fullmatch("[0-9a-f]{64}", completed.pop("MODELBUS_TASK_TOKEN")) and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert completed == {name: value for name, value in first.items() if name != "MODELBUS_TASK_TOKEN"}
     stack.sh("scripts/compose-env --force --gateway-port 18080")
     assert stack.env()["MODELBUS_GATEWAY_URL"] == "http://127.0.0.1:18080" and not set(secrets) & set(stack.env().values())
     stack.sh("git check-ignore -q .env || grep -qx /.env .gitignore")
@@ -197,7 +204,7 @@ def test_the_image_builds_and_its_programs_run(stack, capsys):
     stack.compose("build")
     image = json.loads(run("docker", "image", "inspect", "modelbus:local").stdout)[0]
     assert image["Config"]["User"] == "modelbus"
-    programs = ["modelbus", "modelbus-devbus", *(f"modelbus-{name}" for name in OURS)]
+    programs = ["modelbus", "modelbus-devbus", *(f"modelbus-{name}" for name in PROGRAMS)]
     for program in programs:
         run("docker", "run", "--rm", "--network", "none", "modelbus:local", program, "--help")
     with capsys.disabled():
@@ -207,7 +214,7 @@ def test_the_image_builds_and_its_programs_run(stack, capsys):
 def test_the_story(stack, capsys):
     said = stack.quickstart(V1)
     for word in ["ModelTrained", "ModelRegistered", "AliasMoved", "ModelDeployed", "ModelLoaded", "ModelLoadFailed", "RolledBack",
-                 "DriftDetected", "DriftCleared"]:
+                 "DriftDetected", "DriftCleared", "RetrainRequested", "PromotionDecided", "PipelineFinished"]:
         assert re.search(rf"ms  {word}", said), f"{word} is missing:\n{said}"
     served = re.search(r"requests  (\d+) served .*, (\d+) failed", said)
     assert served and int(served[1]) > 100 and int(served[2]) == 0, said

@@ -15,10 +15,12 @@ BIN = pathlib.Path(os.environ.get("MODELBUS_TEST_BIN", pathlib.Path(__file__).re
 NO_DRIFT, USAGE, NOT_FOUND, DRIFT, UNDECIDED = 0, 2, 3, 7, 8
 
 
-def call(*words, code=NO_DRIFT, stdin=None, limit_mb=None, **env):
+def call(*words, code=NO_DRIFT, stdin=None, limit_mb=None, data_mb=None, **env):
+    """limit_mb bounds the address space, data_mb what of it the program asked for itself."""
     def bound():
-        if limit_mb and "san" not in os.environ.get("MODELBUS_TEST_BIN", ""):
-            resource.setrlimit(resource.RLIMIT_AS, (limit_mb << 20, limit_mb << 20))
+        for kind, limit in (resource.RLIMIT_AS, limit_mb), (resource.RLIMIT_DATA, data_mb):
+            if limit and "san" not in os.environ.get("MODELBUS_TEST_BIN", ""):
+                resource.setrlimit(kind, (limit << 20, limit << 20))
     done = subprocess.run([BIN / "modelbus", "drift", "check", *map(str, words)], input=stdin, text=True, timeout=120,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **env}, preexec_fn=bound)
     assert done.returncode == code, f"{words} exited {done.returncode}\n{done.stdout[-3000:]}{done.stderr}"
@@ -139,6 +141,13 @@ def test_a_file_that_is_no_table_is_refused_with_file_and_line(write, text, mess
     (["--threshold", "-1"], "--threshold"), (["--threshold", "nan"], "--threshold"), (["--threshold", "x"], "--threshold"),
     (["--columns", "aeg"], "neither file has a column 'aeg'"), (["--columns", ","], "names no column"),
     (["--categorical", "agee"], "did you mean 'age'"),
+    (["--column", "agee=0.1"], "neither file has a column 'agee'; did you mean 'age'?"), (["--ignore", "agee"], "did you mean 'age'"),
+    (["--column", "age"], "'age' is not NAME=THRESHOLD"), (["--column", "=1"], "is not NAME=THRESHOLD"),
+    (["--column", "age=0"], "is not NAME=THRESHOLD"), (["--column", "age=inf"], "is not NAME=THRESHOLD"), (["--column", "age=1x"], "is not"),
+    (["--column", "age=1,psy"], "there is no method 'psy'"), (["--column", "age=1,"], "there is no method ''"),
+    (["--column", "age=1", "--column", "age=psi"], "'age' is given twice"),
+    (["--profile", "scipy", "--column", "age=psi"], "the profile scipy has no psi"),
+    (["--ignore", "age,income,city"], "--ignore leaves no column"),
 ])
 def test_wrong_words_are_exit_code_2(shifted, words, message):
     assert message in call(*shifted, *words, code=USAGE).stderr
@@ -162,6 +171,34 @@ def test_a_changed_type_is_drift_and_says_where(write):
     _, columns = report(ref, cur, code=DRIFT)
     assert columns["a"]["finding"] == "type_changed" and "'broken', line 51" in columns["a"]["text"]
     report(ref, cur, "--categorical", "a")
+
+
+def test_a_column_may_have_a_threshold_and_a_method_of_its_own(shifted):
+    _, columns = report(*shifted, "--method", "psi", "--threshold", "0.3", "--column", "age=100", "--column", "income=ks",
+                        "--column", "city=0.05,hellinger")
+    used = {name: (c["verdict"]["method"], c["verdict"]["comparator"], c["verdict"]["threshold"]) for name, c in columns.items()}
+    assert used == {"age": ("psi", ">=", 100), "income": ("ks", "<", 0.05), "city": ("hellinger", ">=", 0.05)}
+    out = call(*shifted, "--column", "age=1e-200").stdout
+    assert "< 1e-200" in out and "< 0.05" in out and "0 of 3 columns drifted" in out
+
+
+def test_a_column_named_with_an_equals_sign_may_have_a_threshold(write):
+    table = write("e.csv", "a=b,c\n" + "".join(f"{i},{i}\n" for i in range(30)))
+    _, columns = report(table, table, "--column", "a=b=0.01")
+    assert columns["a=b"]["verdict"]["threshold"] == 0.01 and columns["c"]["verdict"]["threshold"] == 0.05
+
+
+def test_forty_columns_may_each_have_a_threshold(write):
+    names = [f"c{i}" for i in range(40)]
+    table = write("t.csv", ",".join(names) + "\n" + "".join(",".join([str(i)] * 40) + "\n" for i in range(30)))
+    _, columns = report(table, table, *(word for i, n in enumerate(names) for word in ("--column", f"{n}=0.{i + 10}")))
+    assert [columns[n]["verdict"]["threshold"] for n in names] == [pytest.approx((i + 10) / 100) for i in range(40)]
+
+
+def test_ignored_columns_are_not_judged(shifted):
+    document, columns = report(*shifted, "--ignore", "age")
+    assert set(columns) == {"income", "city"} and document["drifted"] == 0
+    assert columns["city"]["verdict"]["family"] == 2
 
 
 def test_missing_values_are_a_finding_of_their_own(write):
@@ -239,6 +276,16 @@ def test_more_cells_than_memory_holds_go_to_a_file(write, tmp_path):
     assert all(c["verdict"]["statistic"] == 0 and c["verdict"]["n_cur"] == 60_000 for c in columns.values())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["big.csv"]
     call(big, big, code=1, TMPDIR=str(tmp_path / "none"))
+
+
+def test_memory_does_not_grow_with_the_files(write):
+    """250,000 rows of 30 columns are 60 MB of numbers a side; two columns of them are 4 MB."""
+    rng = random.Random(6)
+    block = "".join(",".join(f"{rng.random():.3f}" for _ in range(30)) + "\n" for _ in range(2500))
+    big = write("big.csv", ",".join(f"c{i}" for i in range(30)) + "\n" + 100 * block)
+    for words, most in (["--method", "psi"], 24), ([], 40):
+        _, columns = report(big, big, *words, data_mb=most)
+        assert all(c["verdict"]["statistic"] == 0 and c["verdict"]["n_cur"] == 250_000 for c in columns.values())
 
 
 def test_help_has_examples_and_exit_codes():

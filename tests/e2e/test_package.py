@@ -7,6 +7,7 @@ loopback only; it ends, whatever happens, with the process that holds its namesp
 there: the test does what the units ask for (user, settings, folders, program). Needs root, or sudo without
 a password. The tests build on one another, in order."""
 
+import json
 import os
 import pathlib
 import platform
@@ -16,13 +17,16 @@ import tempfile
 
 import pytest
 
-from stack import BIN, ROOT, run, wait_for
+from stack import BIN, ROOT, SUPPORT, children, run, wait_for
 
 SUDO = [] if os.getuid() == 0 else ["sudo", "-n"]
 ENV = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "LC_ALL=C.UTF-8",
        "DEBIAN_FRONTEND=noninteractive"]
 # Name and address of /readyz, in the order in which they are started.
-SERVICES = {"experiment": 7201, "registry": 7202, "deployment": 7203, "monitoring": 7205, "alert": 7206, "gateway": 7204, "inference": 8090}
+# The units of modelbus.target, and where they answer.
+SERVICES = {"experiment": 7201, "registry": 7202, "deployment": 7203, "monitoring": 7205, "alert": 7206, "pipeline": 7207, "gateway": 7204, "inference": 8090}
+WORKER_PORT = 8095
+WORKER_UID = "61200"  # one that systemd could give to a unit with DynamicUser
 # What installing and removing any package changes, and what PostgreSQL writes while it runs.
 CHANGING = ("/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/", "/var/log/", "/var/lib/postgresql/", "/run/", "/tmp/",
             "/srv/", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/ld.so.cache")
@@ -36,10 +40,8 @@ class Machine:
         self.holder = None
 
     def make(self, release):
-        components = "main,universe" if release["ID"] == "ubuntu" else "main"
-        run(*SUDO, "debootstrap", "--variant=minbase", f"--components={components}",
-            release["VERSION_CODENAME"], self.root)
-        run(*SUDO, "chmod", "755", self.root)
+        archive = run(SUPPORT / "base-root.sh", release["VERSION_CODENAME"]).stdout.strip()
+        run(*SUDO, "tar", "-C", self.root, "--numeric-owner", "-xf", archive)
         # Packages must not start their daemons here.
         self.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
         self.sh("chmod 755 /usr/sbin/policy-rc.d && apt-get update -qq && "
@@ -63,13 +65,9 @@ class Machine:
              *ENV, "sh", "-c", "echo ready; exec cat >/dev/null"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.holder.stdout.readline() == "ready\n"
         self.init = self.holder.pid
-        while children := self.children(self.init):  # sudo, unshare, then the first process inside
-            self.init = children[0]
+        while inner := children(self.init):  # sudo, unshare, then the first process inside
+            self.init = inner[0]
         self.on_net("ip", "link", "set", "lo", "up")
-
-    @staticmethod
-    def children(pid):
-        return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def on_net(self, *words, check=True):
         """A program of this machine on the other's network."""
@@ -103,37 +101,43 @@ class Unit:
     def __init__(self, machine, name):
         self.machine, self.name, self.values = machine, name, {}
         folder = "/usr/lib/systemd/system"
-        for path in (f"{folder}/modelbus-{name}.service", f"{folder}/modelbus-.service.d/10-common.conf"):
+        paths = [f"{folder}/modelbus-{name}.service", f"{folder}/modelbus-.service.d/10-common.conf"]
+        if name == "worker":
+            paths.append(f"{folder}/modelbus-worker.service.d/20-tasks.conf")
+        for path in paths:
             for line in machine.read(path).splitlines():
                 key, equals, value = line.partition("=")
                 if equals and not line.startswith("#"):
-                    self.values.setdefault(key, []).append(value)
+                    self.values[key] = [*self.values.get(key, []), value] if value else []
+        self.dynamic = "yes" in self.values.get("DynamicUser", [])
+        self.user, self.group = (WORKER_UID, WORKER_UID) if self.dynamic else (self["User"], self["Group"])
 
     def __getitem__(self, key):
         return self.values[key][-1]
 
     def start(self):
-        settings = [line for line in self.machine.read(self["EnvironmentFile"]).splitlines()
+        settings = [line for path in self.values["EnvironmentFile"] for line in self.machine.read(path.lstrip("-")).splitlines()
                     if line and not line.startswith("#")]
         for folder in self.values["StateDirectory"]:
-            run(*self.machine.inside("install", "-d", "-o", self["User"], "-g", self["Group"], "-m",
+            run(*self.machine.inside("install", "-d", "-o", self.user, "-g", self.group, "-m",
                                      self["StateDirectoryMode"], f"/var/lib/{folder}"))
         privileges = ["--no-new-privs"] if self["NoNewPrivileges"] == "yes" else []
         self.process = self.machine.start(
-            "setpriv", f"--reuid={self['User']}", f"--regid={self['Group']}", "--init-groups", "--bounding-set=-all",
+            "setpriv", f"--reuid={self.user}", f"--regid={self.group}",
+            "--clear-groups" if self.dynamic else "--init-groups", "--bounding-set=-all",
             "--inh-caps=-all", *privileges, "env", "-i", f"--chdir={self['WorkingDirectory']}", *settings,
             "sh", "-c", f'umask {self["UMask"]}; exec "$@"', "sh", *self["ExecStart"].split())
 
     def ready(self):
         assert self.process.poll() is None, self.process.stderr.read()
-        url = f"http://127.0.0.1:{SERVICES[self.name]}/readyz"
+        url = f"http://127.0.0.1:{WORKER_PORT if self.name == 'worker' else SERVICES[self.name]}/readyz"
         return self.machine.on_net("curl", "-fsS", "-m", "5", url, check=False).returncode == 0
 
     def stop(self):
-        """SIGTERM to the program; its exit status. nsenter waits for its child, the program."""
+        """SIGTERM to the program; its exit status. nsenter waits for its child, the program (which may have children)."""
         pid = self.process.pid
-        while children := self.machine.children(pid):
-            pid = children[0]
+        while not pathlib.Path(f"/proc/{pid}/comm").read_text().startswith("modelbus-"):
+            pid, = children(pid)
         run(*SUDO, "kill", f"-{self['KillSignal']}", pid)
         _, self.log = self.process.communicate(timeout=int(self["TimeoutStopSec"]))
         return self.process.returncode
@@ -174,7 +178,7 @@ def test_packing_twice_gives_the_same_file(package, tmp_path):
 
 def test_apt_installs_it_with_all_that_it_needs(machine):
     machine.sh("apt-get install -y -qq --no-install-recommends /srv/modelbus.deb")
-    for program in ("modelbus", "modelbus-devbus", *(f"modelbus-{name}" for name in SERVICES)):
+    for program in ("modelbus", "modelbus-devbus", *(f"modelbus-{name}" for name in SERVICES), "modelbus-worker"):
         assert machine.sh(f"{program} --help").stdout
     assert machine.sh("stat -c '%U:%G %a' /var/lib/modelbus").stdout == "modelbus:modelbus 750\n"
     assert machine.sh("getent passwd modelbus").stdout.strip().endswith(":/usr/sbin/nologin")
@@ -198,7 +202,7 @@ def test_nothing_is_started_before_it_is_configured(machine):
 
 def test_the_units_run(machine):
     """As docs/packages.md says: a role and a database, reached through the socket without a password."""
-    assert {p.stem for p in (ROOT / "scripts/systemd/env").glob("*.env")} == set(SERVICES)
+    assert {p.stem for p in (ROOT / "scripts/systemd/env").glob("*.env")} == {*SERVICES, "worker"}
     machine.boot()
     version = machine.sh("ls /etc/postgresql").stdout.strip()
     run(*machine.inside("pg_ctlcluster", version, "main", "start"))
@@ -214,15 +218,24 @@ def test_the_units_run(machine):
         unit.start()
     for unit in units:
         wait_for(unit.ready, what=f"/readyz of {unit.name}", interval=0.1)
-    models = run(*machine.inside("modelbus", "model", "list", "--gateway", "http://127.0.0.1:8080",
-                                 "--token", "@/etc/modelbus/admin-token", "--json"))
-    assert models.stdout
+    caller = ["--gateway", "http://127.0.0.1:8080", "--token", "@/etc/modelbus/admin-token", "--json"]
+    assert run(*machine.inside("modelbus", "model", "list", *caller)).stdout
+
+    # docs/workers.md: a token of its own, a user of its own.
+    made = json.loads(run(*machine.inside("modelbus", "token", "create", "worker-1", "--role", "editor", "--scopes",
+                                          "worker:run,artifact:read,artifact:write", *caller)).stdout)
+    machine.sh(f"umask 077; echo WORKER_TOKEN={made['secret']} >/etc/modelbus/worker-token.env")
+    units.append(Unit(machine, "worker"))
+    units[-1].start()
+    wait_for(units[-1].ready, what="/readyz of the worker", interval=0.1)
+    wait_for(lambda: json.loads(run(*machine.inside("modelbus", "worker", "list", *caller)).stdout), what="the worker's poll",
+             interval=0.2)
     for unit in reversed(units):
         assert unit.stop() == 0, f"{unit.name}: {unit.log}"
     # Of all folders the units may write to StateDirectory only (and to their own /tmp).
-    written = run(*SUDO, "find", machine.root, "-xdev", "-user", machine.sh("id -u modelbus").stdout.strip(),
-                  "-printf", "/%P\n").stdout.split()
-    assert [f for f in written if not f.startswith(("/var/lib/modelbus", "/tmp/"))] == []
+    for uid, folder in (machine.sh("id -u modelbus").stdout.strip(), "/var/lib/modelbus"), (WORKER_UID, "/var/lib/modelbus-worker"):
+        written = run(*SUDO, "find", machine.root, "-xdev", "-user", uid, "-printf", "/%P\n").stdout.split()
+        assert written and [f for f in written if not f.startswith((folder, "/tmp/"))] == []
     machine.halt()
 
 

@@ -6,7 +6,6 @@ import concurrent.futures
 import json
 import os
 import signal
-import socket
 import subprocess
 
 import pytest
@@ -15,17 +14,11 @@ import stack as platform
 import train
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Pod:
     """modelbus-inference beside the local platform; prefix: words before the program."""
 
     def __init__(self, stack, folder, prefix=(), **settings):
-        self.port = free_port()
+        self.port = platform.free_port()
         self.log = folder / "pod.log"
         env = {**os.environ, "INFERENCE_BIND": f"127.0.0.1:{self.port}", "INFERENCE_BROKERS": stack.brokers,
                "INFERENCE_BUS_FETCH_WAIT_MS": "10", "INFERENCE_ARTIFACT_URL": stack.gateway, "INFERENCE_POD": "second",

@@ -27,7 +27,8 @@ judge_self(const struct reservoir *r)
     struct judgement judgement;
     ColumnVerdict *worst[JUDGE_WORST];
 
-    judge(&rules, r, &r, 1, NULL, 0, arena, &judgement);
+    const struct judge_rows rows = {.sample = r, .panes = &r, .pane_count = 1};
+    judge(&rules, &rows, arena, &judgement);
     (void)judge_worst(&judgement, worst);
 }
 
@@ -47,7 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PredictionsLogged *m = (PredictionsLogged *)protobuf_c_message_unpack(
         &modelbus__serving__v1__predictions_logged__descriptor, NULL, size - cut, data + cut);
     if (m && !reservoir_check(m, &err) && r->seen < UINT64_MAX / 2)
-        (void)!reservoir_feed(r, m, 0, m->row_count, &err);
+        reservoir_feed(r, m, 0, m->row_count);
     if (m)
         protobuf_c_message_free_unpacked(&m->base, NULL);
     if (r->column_count < 64) {

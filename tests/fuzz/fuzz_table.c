@@ -25,6 +25,29 @@ read_cell(const char *text, size_t len)
         __builtin_trap();
 }
 
+/* By rows are the same cells. */
+static void
+place(struct table *table, size_t column, enum table_side side, const struct table_cells *cells)
+{
+    struct table_column by_row;
+    struct err err = {0};
+    size_t numbers = 0, words = 0;
+
+    if (table_load_rows(table, column, side, &by_row, &err))
+        __builtin_trap();
+    for (size_t i = 0; i < table_rows(table, side); i++) {
+        bool number = !isnan(by_row.numbers[i]), word = by_row.words[i] != TABLE_NO_WORD;
+        if ((number && word) || (number && by_row.numbers[i] != cells->numbers[numbers]) ||
+            (word && by_row.words[i] != cells->words[words]))
+            __builtin_trap();
+        numbers += number;
+        words += word;
+    }
+    if (numbers != cells->number_count || words != cells->word_count)
+        __builtin_trap();
+    table_column_done(&by_row);
+}
+
 static void
 compare(struct table *table, size_t column)
 {
@@ -35,6 +58,7 @@ compare(struct table *table, size_t column)
     for (size_t s = 0; s < TABLE_SIDES; s++) {
         if (table_load(table, column, (enum table_side)s, &cells[s], &err))
             __builtin_trap();
+        place(table, column, (enum table_side)s, &cells[s]);
         for (size_t i = 0; i < cells[s].word_count; i++)
             if (!table_word(table, cells[s].words[i]))
                 __builtin_trap();

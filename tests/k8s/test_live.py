@@ -5,7 +5,6 @@ each query of the page for Grafana has an answer, and the alert that the story e
 import json
 import pathlib
 import re
-import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -15,7 +14,7 @@ import urllib.request
 import pytest
 import yaml
 
-from stack import BIN, ROOT, Stack, run, wait_for
+from stack import BIN, ROOT, Stack, free_port, run, wait_for
 
 PAGE = json.loads((ROOT / "k8s/grafana/modelbus.json").read_text())
 QUERIES = [(f"{panel['title']}: {target['legendFormat']}", target["expr"])
@@ -33,9 +32,7 @@ def services(stack):
 
 class Prometheus:
     def __init__(self, folder, targets):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         config = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
                   "rule_files": [str(ROOT / "k8s/prometheus/rules.yml")],
                   "scrape_configs": [{"job_name": "modelbus", "static_configs": [

@@ -54,7 +54,7 @@ def test_compose_configures_prometheus_and_alertmanager(tmp_path):
     scraped = next(job for job in config["scrape_configs"] if job["job_name"] == "modelbus")
     assert set(scraped["static_configs"][0]["targets"]) == targets
     built = {p.parent.name for p in (ROOT / "services").glob("*/main.c")}
-    assert {target.split(":")[0] for target in targets} == built
+    assert {target.split(":")[0].removesuffix("-1").removesuffix("-2") for target in targets} == built
     assert scraped["relabel_configs"][0]["target_label"] == "service"
 
 

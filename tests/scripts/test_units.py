@@ -60,7 +60,8 @@ def test_each_service_has_a_unit_and_settings():
     assert sorted(programs) == SERVICES, "a unit modelbus-NAME.service, env/NAME.env and a Wants= of the target for each"
     assert sorted(p.stem for p in (UNITS / "env").glob("*.env")) == SERVICES
     wanted = setting((UNITS / "modelbus.target").read_text(), "Wants")
-    assert sorted(wanted) == [f"modelbus-{s}.service" for s in SERVICES]
+    # Workers are enabled where tasks are to run.
+    assert sorted([*wanted, "modelbus-worker.service"]) == [f"modelbus-{s}.service" for s in SERVICES]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -18,7 +18,8 @@ struct fixture {
     struct arena *arena; /* of the test: replies live here */
     struct err err;      /* of the last call */
     const char *workspace, *subject;
-    const char *source; /* of events that are heard */
+    const char *source;      /* of events that are heard */
+    const char *traceparent; /* the same; NULL: none */
 };
 
 void fixture_open(struct fixture *f, const struct service_spec *spec);

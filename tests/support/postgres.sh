@@ -9,7 +9,19 @@ die() { echo "postgres.sh: $*" >&2; exit 1; }
 BIN=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 [ -d "$BIN" ] || die "no PostgreSQL server found: install the package postgresql"
 as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; else "$@"; fi; }
-freeport() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# Below what the kernel gives to connections, so that none takes it before the server does.
+freeport() {
+  python3 -c '
+import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+        break
+    except OSError:
+        pass
+print(port)'
+}
 # The shell between waits for the server: where nobody reaps orphans (a container without an init) a killed
 # server would stay behind as a zombie, which PostgreSQL takes for one that still runs.
 start() {

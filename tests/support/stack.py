@@ -10,8 +10,10 @@ import importlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,8 @@ import threading
 import time
 import urllib.parse
 import uuid
+
+import psutil
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MODELBUS_TEST_BIN", ROOT / "build/release/bin"))
@@ -35,6 +39,27 @@ def wait_for(condition, timeout=30.0, what="condition", interval=0.02):
         if time.monotonic() > end:
             raise AssertionError(f"waited {timeout} s for {what}")
         threading.Event().wait(interval)
+
+
+def alive(pid):
+    """It has not ended, waited for or not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def children(pid):
+    """Processes that a program has started and that are not waited for."""
+    return [child.pid for child in psutil.Process(pid).children()]
+
+
+def free_port():
+    """A loopback port below those that the kernel gives to connections, so that none takes it meanwhile."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def run(*words, check=True, **options):
@@ -168,8 +193,24 @@ class Stack:
     def pod(self, **options):
         return Rest(self.inference, **options)
 
-    def cli(self, *words, check=True, **options):
-        return run(BIN / "modelbus", *words, check=check, env=self.env, timeout=120, **options)
+    def cli(self, *words, check=True, env_more=None, **options):
+        return run(BIN / "modelbus", *words, check=check, env={**self.env, **(env_more or {})}, timeout=120, **options)
+
+    def find_event(self, topic, matches, seconds=60):
+        """The first event of a topic, as `event tail --json` prints it, for which matches(type, data) holds."""
+        tail = subprocess.Popen([BIN / "modelbus", "event", "tail", topic, "--from-start", "--json"], env=self.env, text=True,
+                                stdout=subprocess.PIPE)
+        patience = threading.Timer(seconds, tail.terminate)
+        patience.start()
+        try:
+            for event in map(json.loads, tail.stdout):
+                if matches(event["type"].rsplit(".", 1)[1], event.get("data", {})):
+                    return event
+        finally:
+            patience.cancel()
+            tail.terminate()
+            tail.wait(10)
+        raise AssertionError(f"{topic} has no such event")
 
     def parts(self):
         status = json.loads(self.cli("local", "status", "--json", "--dir", self.folder, check=False).stdout)
@@ -189,10 +230,10 @@ def proto(module):
     """A generated Python module of the wire contract, e.g. proto("experiment.v1.events")."""
     global _events
     if _events is None:
-        _events = tempfile.mkdtemp(prefix="mb-proto-")
+        _events = tempfile.TemporaryDirectory(prefix="modelbus-proto-")
         files = [str(p.relative_to(ROOT / "proto")) for p in (ROOT / "proto").rglob("*.proto")]
-        subprocess.run(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={_events}", *files], check=True)
-        sys.path.insert(0, _events)
+        subprocess.run(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={_events.name}", *files], check=True)
+        sys.path.insert(0, _events.name)
     return importlib.import_module(f"modelbus.{module}_pb2")
 
 

@@ -23,6 +23,7 @@ const struct part_row part_rows[] = {
      "monitoring_admin_port", PHASE_SERVICE},
     /* Development: receivers may be on this machine. Elsewhere the default refuses private addresses. */
     {"alert", "ALERT", SERVICE("alert") "ALLOW_PRIVATE=on\n", "alert_admin_port", PHASE_SERVICE},
+    {"pipeline", "PIPELINE", SERVICE("pipeline"), "pipeline_admin_port", PHASE_SERVICE},
     {"gateway", "GATEWAY",
      SERVICE("gateway") "BIND=127.0.0.1:{gateway_port}\n"
                         "AUTH=none\n"
@@ -31,7 +32,8 @@ const struct part_row part_rows[] = {
                         "REGISTRY_URL={registry_rpc}\n"
                         "DEPLOYMENT_URL={deployment_rpc}\n"
                         "MONITORING_URL={monitoring_rpc}\n"
-                        "ALERT_URL={alert_rpc}\n",
+                        "ALERT_URL={alert_rpc}\n"
+                        "PIPELINE_URL={pipeline_rpc}\n",
      "gateway_port", PHASE_EDGE},
     {"inference", "INFERENCE",
      ON_BUS "BIND=127.0.0.1:{inference_port}\n"
@@ -39,5 +41,12 @@ const struct part_row part_rows[] = {
             "CACHE_DIR={dir}/cache\n"
             "POD=local\n",
      "inference_port", PHASE_EDGE},
+    {"worker", "WORKER",
+     "GATEWAY_URL={gateway_url}\n"
+     "HTTP_BIND=127.0.0.1:{worker_admin_port}\n"
+     "NAME=local\n"
+     "DIR={dir}/worker\n"
+     "SECRETS_DIR={dir}/task-secrets\n",
+     "worker_admin_port", PHASE_EDGE},
 };
 const size_t part_row_count = ARRAY_LEN(part_rows);

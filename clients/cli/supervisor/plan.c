@@ -119,8 +119,8 @@ make_folders(struct plan *plan, struct err *err)
     static const struct {
         const char *name;
         mode_t mode;
-    } folders[] = {
-        {"run", 0700}, {"logs", 0700}, {"secrets", 0700}, {"artifacts", 0700}, {"cache", 0700}};
+    } folders[] = {{"run", 0700},       {"logs", 0700},  {"secrets", 0700},
+                   {"artifacts", 0700}, {"cache", 0700}, {"task-secrets", 0700}};
 
     /* The user who runs PostgreSQL for root must be able to pass. */
     if (localdir_make(plan->dir, geteuid() ? 0700 : 0755, err))

@@ -88,6 +88,9 @@ reap(struct supervisor *s)
             {
                 if (part->pid != pid)
                     continue;
+                /* What it left in its group, as an initdb that was cut short. A server's
+                 * backends are in groups of their own, and end by themselves. */
+                kill(-pid, SIGKILL);
                 part_exited(part, status, !s->stopping);
                 part_describe_exit(status, how);
                 if (s->stopping) {

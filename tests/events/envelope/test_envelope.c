@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_envelope.c - events out and in, and what becomes of a message that is no good event. */
-#include "envelope.h"
+#include "origin.h"
 
 #include "modelbus/registry/v1/events.pb-c.h"
 #include "trace/trace.h"
@@ -195,6 +195,73 @@ Test(envelope, carries_the_threads_trace_in_a_new_span)
     cr_assert(trace_parse(got.traceparent, &there));
     cr_assert_str_eq(there.trace_id, here.trace_id);
     cr_assert_str_neq(there.span_id, here.span_id);
+}
+
+static void
+encode_moved(struct event_envelope *envelope)
+{
+    AliasMoved moved = MODELBUS__REGISTRY__V1__ALIAS_MOVED__INIT;
+
+    moved.model_name = (char[]){"fraud"};
+    cr_assert_eq(event_encode(PREFIX, envelope, &moved.base, arena, &message, &err), ERR_OK);
+    cr_assert_eq(decode(), ERR_OK, "%s", err.message);
+}
+
+Test(envelope, what_is_said_while_an_event_is_handled_names_it_as_its_cause)
+{
+    struct event_envelope heard = {.id = "the-cause",
+                                   .traceparent =
+                                       "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
+
+    cr_assert_null(find("ce_causationid"), "nothing was handled");
+    event_origin_enter(&heard);
+    encode_moved(&(struct event_envelope){.source = "/t"});
+    cr_expect_str_eq(got.cause, "the-cause");
+    cr_expect_eq(strncmp(got.traceparent, heard.traceparent, 36), 0, "the trace goes on");
+    cr_expect_str_neq(got.traceparent, heard.traceparent);
+    encode_moved(&(struct event_envelope){.source = "/t", .cause = "another"});
+    cr_expect_str_eq(got.cause, "another", "the producer knows better");
+
+    struct event_origin taken = event_origin();
+    event_origin_set(NULL);
+    encode_moved(&(struct event_envelope){.source = "/t"});
+    cr_expect_str_empty(got.cause);
+    cr_expect_str_empty(got.traceparent);
+    event_origin_set(&taken);
+    encode_moved(&(struct event_envelope){.source = "/t"});
+    cr_expect_str_eq(got.cause, "the-cause");
+    cr_expect_eq(strncmp(got.traceparent, heard.traceparent, 36), 0);
+    event_origin_set(NULL);
+}
+
+Test(envelope, an_event_without_trace_begins_one)
+{
+    struct event_envelope heard = {.id = "the-cause"};
+
+    event_origin_enter(&heard);
+    encode_moved(&(struct event_envelope){.source = "/t"});
+    event_origin_set(NULL);
+    cr_expect_str_eq(got.cause, "the-cause");
+    cr_expect(*got.traceparent);
+}
+
+Test(envelope, a_broken_cause_never_costs_the_event)
+{
+    char longest[EVENT_ID_MAX + 2];
+
+    memset(longest, 'x', sizeof(longest));
+    longest[EVENT_ID_MAX] = '\0';
+    set("ce_causationid", longest);
+    expect_good();
+    cr_assert_str_eq(got.cause, longest);
+    longest[EVENT_ID_MAX] = 'x';
+    longest[EVENT_ID_MAX + 1] = '\0';
+    set("ce_causationid", longest);
+    expect_good();
+    cr_assert_str_eq(got.cause, "");
+    set("ce_causationid", "\xff");
+    expect_good();
+    cr_assert_str_eq(got.cause, "");
 }
 
 Test(envelope, an_event_without_its_key_is_not_sent)

@@ -65,6 +65,11 @@ on_registered(void *arg, const ModelRegistered *event, struct event_context *con
                            db_int(instance ? *instance : 0)),
                  err))
         return err->code;
+    if (strncmp(event->model_name, "echo", 4) == 0) {
+        Modelbus__Registry__V1__AliasMoved said = MODELBUS__REGISTRY__V1__ALIAS_MOVED__INIT;
+        said.model_name = event->model_name;
+        return outbox_publish(context->outbox, context->db, context->workspace, &said.base, err);
+    }
     if (strncmp(event->model_name, "poison", 6) == 0)
         return err_set(err, ERR_INVALID, "a poisonous model");
     if (strncmp(event->model_name, "broken", 6) == 0)
@@ -173,6 +178,26 @@ delete_topics(struct fabric *f)
     rd_kafka_DeleteTopics(rk, topics, n, NULL, queue);
     rd_kafka_event_destroy(rd_kafka_queue_poll(queue, 10000));
     rd_kafka_DeleteTopic_destroy_array(topics, n);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
+void
+fabric_grow(struct fabric *f, const char *suffix, size_t partitions)
+{
+    rd_kafka_t *rk = kafka_client(f, NULL);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    char topic[256], text[256];
+
+    event_topic_name(f->name, suffix, topic);
+    rd_kafka_NewPartitions_t *grown =
+        rd_kafka_NewPartitions_new(topic, partitions, text, sizeof(text));
+    rd_kafka_CreatePartitions(rk, &grown, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    if (!event || rd_kafka_event_error(event))
+        abort();
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewPartitions_destroy(grown);
     rd_kafka_queue_destroy(queue);
     rd_kafka_destroy(rk);
 }

@@ -8,6 +8,7 @@
  *   "poison…"   ERR_INVALID
  *   "broken…"   ERR_INTERNAL, always
  *   "flaky…"    ERR_UNAVAILABLE the first three times
+ *   "echo…"     applied, and AliasMoved is said
  *   others      applied (model, version, instance)
  * Anything that fails here ends the test with a message.
  */
@@ -45,6 +46,9 @@ void fabric_register_as(struct fabric *f, const char *model, int64_t version, co
 /* Straight to Kafka, past the outbox; headers NULL: none. */
 void fabric_produce(struct fabric *f, const char *suffix, const char *key, const char *value,
                     const struct bus_header *headers, size_t count);
+
+/* A topic of real Kafka gets more partitions. */
+void fabric_grow(struct fabric *f, const char *suffix, size_t partitions);
 
 /* A statement that yields one number. */
 int64_t fabric_number(struct fabric *f, const char *sql);

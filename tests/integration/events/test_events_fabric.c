@@ -128,6 +128,22 @@ Test(fabric, an_event_that_comes_twice_is_handled_once)
     cr_assert_eq(fabric_topic_size(&f, "registry"), 5);
 }
 
+#define SAYS_CAUSE                                                                                 \
+    "position(convert_to('ce_causationid', 'UTF8') IN headers) > 0 AND"                            \
+    " position(convert_to('the-cause', 'UTF8') IN headers) > 0"
+
+Test(fabric, what_a_handler_says_names_the_event_that_it_handled)
+{
+    fabric_register_as(&f, "echo", 1, "the-cause");
+    fabric_wait(&f, WHOLE_OF("echo"), 1);
+    cr_assert_eq(fabric_number(&f, "SELECT count(*) FROM outbox WHERE position("
+                                   "convert_to('AliasMoved', 'UTF8') IN headers) > 0"
+                                   " AND " SAYS_CAUSE),
+                 1);
+    cr_assert_eq(fabric_number(&f, "SELECT count(*) FROM outbox WHERE " SAYS_CAUSE), 1,
+                 "what was said outside of a handler has no cause");
+}
+
 Test(fabric, poison_is_dead_lettered_and_the_rest_goes_on)
 {
     fabric_register(&f, "good", 1, 20);

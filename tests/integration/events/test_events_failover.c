@@ -141,6 +141,27 @@ Test(failover, three_instances_share_evenly_and_hand_over)
     cr_assert(consumer_stop(c[1], life_monotonic_ms() + 20000));
 }
 
+Test(failover, partitions_that_are_added_are_shared_and_read)
+{
+    int ids[] = {1, 2};
+    struct consumer *c[2];
+
+    f.bus.properties = "statistics.interval.ms=100;topic.metadata.refresh.interval.ms=200";
+    fabric_relay_start(&f);
+    for (size_t i = 0; i < 2; i++)
+        c[i] = fabric_consumer(&f, NULL, &ids[i]);
+    register_round(0);
+    fabric_wait(&f, "SELECT count(*) FROM applied", 1000);
+    fabric_grow(&f, "registry", 8);
+    printf("eight partitions shared after %lld ms\n", (long long)wait_shares(c, 2, 8));
+    register_round(1);
+    fabric_wait(&f, "SELECT count(*) FROM applied", 2000);
+    fabric_wait(&f, "SELECT count(*) FROM bus_offset WHERE partition > 3", 4);
+    cr_assert_eq(fabric_number(&f, TWICE), 0);
+    cr_assert(consumer_stop(c[0], life_monotonic_ms() + 20000));
+    cr_assert(consumer_stop(c[1], life_monotonic_ms() + 20000));
+}
+
 Test(failover, of_two_that_believe_they_own_a_partition_one_commits)
 {
     int ids[] = {1, 2};

@@ -4,6 +4,9 @@
 
 #include "life/life.h"
 
+#include "modelbus/pipeline/v1/events.pb-c.h"
+#include "modelbus/registry/v1/events.pb-c.h"
+
 typedef Modelbus__Alert__V1__AlertFired AlertFired;
 typedef Modelbus__Alert__V1__AlertResolved AlertResolved;
 
@@ -105,6 +108,75 @@ Test(alert_service, time_resolves_what_no_event_does)
     AlertResolved *resolved =
         fixture_last(&stage.f, &modelbus__alert__v1__alert_resolved__descriptor);
     cr_expect_str_eq(resolved->reason, "time");
+}
+
+static enum err_code
+decided(const char *model, bool promoted)
+{
+    Modelbus__Registry__V1__PromotionDecided event =
+        MODELBUS__REGISTRY__V1__PROMOTION_DECIDED__INIT;
+
+    event.model_name = (char *)model;
+    event.alias = "champion";
+    event.challenger = 8;
+    event.champion = 7;
+    event.promoted = promoted;
+    event.window = "may";
+    event.reason = "auc 0.9 is not better than 0.92";
+    return fixture_hear(&stage.f, "p", &event);
+}
+
+Test(alert_service, a_challenger_that_lost_fires_until_one_wins)
+{
+    OK(decided("churn", true));
+    cr_expect_eq(fixture_said(&stage.f, "AlertFired"), 0);
+    OK(decided("churn", false));
+    const AlertFired *fired = fixture_last(&stage.f, &modelbus__alert__v1__alert_fired__descriptor);
+    cr_expect_str_eq(fired->name, "ChallengerLost");
+    cr_expect_str_eq(fired->severity, "warning");
+    cr_expect_str_eq(value_of(fired->labels, fired->n_labels, "model"), "churn");
+    cr_expect_str_eq(value_of(fired->labels, fired->n_labels, "alias"), "champion");
+    cr_expect_str_eq(value_of(fired->annotations, fired->n_annotations, "summary"),
+                     "version 8 of churn did not take the alias champion from version 7");
+    cr_expect_str_eq(value_of(fired->annotations, fired->n_annotations, "description"),
+                     "auc 0.9 is not better than 0.92, on window may");
+    OK(decided("fraud", true));
+    cr_expect_eq(fixture_said(&stage.f, "AlertResolved"), 0, "that was another model");
+    OK(decided("churn", true));
+    cr_expect_eq(fixture_said(&stage.f, "AlertResolved"), 1);
+    OK(decided("churn", false));
+    stage_deliver();
+    stage.moved_ms = 86401 * INT64_C(1000);
+    cr_expect_gt(stage_deliver(), 0);
+    cr_expect_eq(fixture_said(&stage.f, "AlertResolved"), 2, "or after a day");
+}
+
+static enum err_code
+finished(const char *pipeline, const char *status)
+{
+    Modelbus__Pipeline__V1__PipelineFinished event =
+        MODELBUS__PIPELINE__V1__PIPELINE_FINISHED__INIT;
+
+    event.run = "r1";
+    event.pipeline = (char *)pipeline;
+    event.status = (char *)status;
+    event.reason = "train failed: exit code 1";
+    return fixture_hear(&stage.f, "p", &event);
+}
+
+Test(alert_service, a_run_that_failed_is_told_until_one_succeeds)
+{
+    OK(finished("nightly", "cancelled"));
+    cr_expect_eq(fixture_said(&stage.f, "AlertFired"), 0);
+    OK(finished("nightly", "failed"));
+    const AlertFired *fired = fixture_last(&stage.f, &modelbus__alert__v1__alert_fired__descriptor);
+    cr_expect_str_eq(fired->name, "PipelineFailed");
+    cr_expect_str_eq(value_of(fired->annotations, fired->n_annotations, "description"),
+                     "train failed: exit code 1");
+    OK(finished("hourly", "succeeded"));
+    cr_expect_eq(fixture_said(&stage.f, "AlertResolved"), 0, "that was another pipeline");
+    OK(finished("nightly", "succeeded"));
+    cr_expect_eq(fixture_said(&stage.f, "AlertResolved"), 1);
 }
 
 Test(alert_service, a_workspace_sees_its_own_only)

@@ -218,28 +218,88 @@ Test(drift_policy, is_known_and_bounded)
     cr_expect_eq(deployment_check_policy(&policy, &err), ERR_INVALID);
 }
 
-Test(drift_policy, decides_when_to_act)
+Test(drift_policy, retraining_needs_a_pipeline_and_is_bounded)
+{
+    DriftPolicy policy = MODELBUS__DEPLOYMENT__V1__DRIFT_POLICY__INIT;
+
+    cr_expect_eq(deployment_answers(&policy), 0);
+    policy.on_drift = "rollback";
+    cr_expect_eq(deployment_answers(&policy), DEPLOYMENT_ROLL_BACK);
+    policy.on_drift = "retrain";
+    cr_expect_eq(deployment_answers(&policy), DEPLOYMENT_RETRAIN);
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_INVALID);
+    cr_expect(strstr(err.message, "policy.pipeline"), "%s", err.message);
+    policy.pipeline = "retrain-iris";
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_OK);
+    policy.on_drift = "rollback_and_retrain";
+    cr_expect_eq(deployment_answers(&policy), DEPLOYMENT_ROLL_BACK | DEPLOYMENT_RETRAIN);
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_OK);
+    policy.retrains_per_day = DEPLOYMENT_RETRAINS_MAX + 1;
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_INVALID);
+    policy.retrains_per_day = 0;
+    policy.retrain_cool_down_s = DEPLOYMENT_POLICY_MAX_S + 1;
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_INVALID);
+    policy.retrain_cool_down_s = 0;
+    policy.pipeline = "two\nlines";
+    cr_expect_eq(deployment_check_policy(&policy, &err), ERR_INVALID);
+}
+
+Test(drift_policy, answers_only_for_what_is_served)
 {
     CLEANUP(arena_free) struct arena *arena = arena_new(0, 0);
     DriftPolicy policy = MODELBUS__DEPLOYMENT__V1__DRIFT_POLICY__INIT;
     Target target = MODELBUS__DEPLOYMENT__V1__TARGET__INIT;
     struct endpoint endpoint = {.model_name = "iris", .policy = &policy};
 
-#define OBJECTION(version, acted, now)                                                             \
-    deployment_drift_objection(&endpoint, "iris", version, acted, now, arena)
-    cr_expect(strstr(OBJECTION(2, 0, 1000), "do nothing"));
-    policy.on_drift = "rollback";
-    cr_expect(strstr(OBJECTION(2, 0, 1000), "no longer the target"));
+    cr_expect(strstr(deployment_objection(&endpoint, "iris", 2, arena), "do nothing"));
+    policy.on_drift = "retrain";
+    cr_expect(strstr(deployment_objection(&endpoint, "iris", 2, arena), "no longer the target"));
     target.model_name = "iris";
     target.version = 2;
     endpoint.target = &target;
-    cr_expect_null(OBJECTION(2, 0, 1000));
-    cr_expect(strstr(OBJECTION(1, 0, 1000), "no longer the target"));
-    cr_expect(strstr(OBJECTION(2, 1000, 1000), "3600 s"));
-    cr_expect_null(OBJECTION(2, 1000, 1000 + 3600 * 1000));
+    cr_expect_null(deployment_objection(&endpoint, "iris", 2, arena));
+    cr_expect(strstr(deployment_objection(&endpoint, "iris", 1, arena), "no longer the target"));
+    cr_expect(strstr(deployment_objection(&endpoint, "rose", 2, arena), "no longer the target"));
+}
+
+Test(drift_policy, decides_when_to_roll_back)
+{
+    CLEANUP(arena_free) struct arena *arena = arena_new(0, 0);
+    DriftPolicy policy = MODELBUS__DEPLOYMENT__V1__DRIFT_POLICY__INIT;
+    struct deployment_past past = {.retrained_ms = 900, .retrains = 100};
+
+#define OBJECTION(now) deployment_rollback_objection(&policy, &past, now, arena)
+    cr_expect_null(OBJECTION(1000), "retraining does not count");
+    past.rolled_back_ms = 1000;
+    cr_expect(strstr(OBJECTION(1000), "3600 s"));
+    cr_expect_null(OBJECTION(1000 + 3600 * 1000));
     policy.cool_down_s = 10;
-    cr_expect(strstr(OBJECTION(2, 1000, 10999), "another 1 s"));
-    cr_expect_null(OBJECTION(2, 1000, 11000));
+    cr_expect(strstr(OBJECTION(10999), "another 1 s"));
+    cr_expect_null(OBJECTION(11000));
+#undef OBJECTION
+}
+
+Test(drift_policy, decides_when_to_ask_for_a_retraining)
+{
+    CLEANUP(arena_free) struct arena *arena = arena_new(0, 0);
+    DriftPolicy policy = MODELBUS__DEPLOYMENT__V1__DRIFT_POLICY__INIT;
+    struct deployment_past past = {.rolled_back_ms = 900};
+
+#define OBJECTION(now) deployment_retrain_objection(&policy, &past, now, arena)
+    cr_expect_null(OBJECTION(1000), "a rollback does not count");
+    past.retrained_ms = 1000;
+    past.retrains = 1;
+    cr_expect(strstr(OBJECTION(1000), "3600 s"));
+    policy.retrain_cool_down_s = 10;
+    cr_expect(strstr(OBJECTION(10999), "another 1 s"));
+    cr_expect_null(OBJECTION(11000));
+    past.retrains = DEPLOYMENT_RETRAINS_A_DAY;
+    cr_expect(strstr(OBJECTION(11000), "cap of 4"));
+    policy.retrains_per_day = DEPLOYMENT_RETRAINS_A_DAY + 1;
+    cr_expect_null(OBJECTION(11000));
+    policy.retrains_per_day = 2;
+    cr_expect(strstr(OBJECTION(11000), "cap of 2"), "the cap was lowered meanwhile");
+#undef OBJECTION
 }
 
 Test(drift_policy, avoids_what_was_left)

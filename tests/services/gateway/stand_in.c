@@ -60,6 +60,7 @@ rpc_call_async(struct rpc_client *client, const char *method, const struct auth_
     snprintf(stand_in.method, sizeof(stand_in.method), "%s", method);
     snprintf(stand_in.request_id, sizeof(stand_in.request_id), "%s", request_id);
     stand_in.caller = *caller;
+    stand_in.trace = trace_current() ? *trace_current() : (struct trace){0};
     stand_in.calls++;
     memcpy(stand_in.body, body, len);
     stand_in.len = len;

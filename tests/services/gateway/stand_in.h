@@ -3,10 +3,12 @@
 #pragma once
 
 #include "rpc/rpc.h"
+#include "trace/trace.h"
 
 struct stand_in {
     char method[64], request_id[RPC_REQUEST_ID_MAX + 1];
     struct auth_caller caller;
+    struct trace trace; /* of the thread that asked */
     int calls;
     uint8_t body[4096]; /* of the last request */
     size_t len;

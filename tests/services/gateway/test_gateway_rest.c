@@ -158,6 +158,19 @@ Test(rest, an_idempotency_key_gives_the_same_request_id)
     cr_assert_str_neq(first, stand_in.request_id);
 }
 
+Test(rest, a_callers_trace_goes_on)
+{
+    stand_in.reply = NULL;
+    cr_assert_eq(ask("POST", "models", "{}",
+                     "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+                 201);
+    cr_assert_str_eq(stand_in.trace.trace_id, "0af7651916cd43dd8448eb211c80319c");
+    cr_assert_eq(ask("POST", "models", "{}", "traceparent: nonsense"), 201);
+    cr_assert_str_empty(stand_in.trace.trace_id);
+    cr_assert_eq(ask("POST", "models", "{}", NULL), 201);
+    cr_assert_str_empty(stand_in.trace.trace_id, "that of the last request is forgotten");
+}
+
 Test(rest, dead_letters_of_all_services_are_asked_in_turn)
 {
     stand_in.reply = NULL;
@@ -192,15 +205,19 @@ Test(rest, artifacts_go_up_and_come_down)
     cr_assert_eq(ask("GET", "artifacts/..%2f..%2fetc%2fpasswd", NULL, NULL), 400);
 }
 
-Test(rest, only_the_admin_token_passes_when_tokens_are_asked_for)
+Test(rest, only_known_tokens_pass_when_tokens_are_asked_for)
 {
     gateway.open = false;
-    gateway.has_admin = true;
-    crypto_sha256("secret", 6, gateway.admin_hash);
+    fixed_token_set(gateway.fixed, FIXED_ADMIN, "secret");
+    fixed_token_set(gateway.fixed, FIXED_WORKER, "of workers");
+    fixed_token_set(gateway.fixed, FIXED_TASK, NULL);
     cr_assert_eq(ask("GET", "whoami", NULL, NULL), 401);
     cr_assert_eq(ask("GET", "whoami", NULL, "Authorization: Bearer wrong"), 401);
     cr_assert_eq(ask("GET", "whoami", NULL, "Authorization: Bearer secret"), 200);
     says("\"subject\":\"token:admin\"");
+    cr_assert_eq(ask("GET", "artifacts/sha256:zz", NULL, "Authorization: Bearer of workers"), 400);
+    cr_assert_eq(ask("GET", "models", NULL, "Authorization: Bearer of workers"), 403);
+    cr_assert_eq(ask("GET", "whoami", NULL, "Authorization: Bearer "), 401);
 }
 
 Test(routes, without_a_scope_nothing_starts)

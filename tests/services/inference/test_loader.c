@@ -5,6 +5,7 @@
 
 #include "crypto/crypto.h"
 #include "modelbus/serving/v1/events.pb-c.h"
+#include "origin.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,14 @@ static size_t loaded, failed;
 static int64_t loaded_version, failed_serving;
 static bool loaded_fallback;
 static char failed_message[512];
+static struct event_origin because; /* of the last report */
 
 static void
 report(void *arg, const ProtobufCMessage *event)
 {
     (void)arg;
     pthread_mutex_lock(&lock);
+    because = event_origin();
     if (event->descriptor == &modelbus__serving__v1__model_loaded__descriptor) {
         const Modelbus__Serving__V1__ModelLoaded *e = (const void *)event;
         loaded++;
@@ -192,6 +195,26 @@ Test(loader, a_broken_target_keeps_the_old_model)
     wait_for(&loaded, 2);
     cr_assert_eq(served(), 1);
     wait_settled();
+}
+
+Test(loader, a_report_has_the_origin_of_its_state)
+{
+    struct event_envelope state = {
+        .id = "state-1", .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
+    char first[72];
+
+    put_model(1, first);
+    event_origin_enter(&state);
+    want(1, 1, first, NULL);
+    event_origin_set(NULL);
+    loader_start(loader);
+    wait_for(&loaded, 1);
+    cr_expect_str_eq(because.cause, "state-1");
+    cr_expect_str_eq(because.trace.trace_id, "0af7651916cd43dd8448eb211c80319c");
+    wait_settled();
+    loader_report_again(loader);
+    wait_for(&loaded, 2);
+    cr_expect_str_empty(because.cause, "said again because the bus is another one");
 }
 
 Test(loader, an_endpoint_that_serves_nothing_takes_the_fallback)

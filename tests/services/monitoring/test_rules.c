@@ -88,6 +88,19 @@ Test(rules, are_bounded)
     REFUSED(threshold, NAN, "threshold");
     REFUSED(raise_after, 1001, "raise_after");
     REFUSED(window_seconds, 2592001, "window_seconds");
+    static char *columns[] = {"a", "b", "a", "c"}, *bad[] = {"a\n"};
+    MonitorRules m = given();
+    m.segments = columns;
+    m.n_segments = 2;
+    cr_expect_eq(rules_check(&m, &err), ERR_OK, "%s", err.message);
+    m.n_segments = 3;
+    cr_expect_eq(rules_check(&m, &err), ERR_INVALID);
+    cr_expect(strstr(err.message, "twice"), "%s", err.message);
+    m.n_segments = 4;
+    cr_expect_eq(rules_check(&m, &err), ERR_INVALID);
+    m.segments = bad;
+    m.n_segments = 1;
+    cr_expect_eq(rules_check(&m, &err), ERR_INVALID);
 }
 
 Test(episode, begins_and_ends_after_windows_in_a_row)

@@ -3,6 +3,7 @@
 #include "registry.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,4 +135,158 @@ Test(registry, the_champion_stays_in_production)
     cr_expect_eq(registry_check_stage_change(STAGE(NONE), STAGE(STAGING), &err), ERR_OK);
     cr_expect_eq(registry_check_stage(STAGE(UNSPECIFIED), &err), ERR_INVALID);
     cr_expect_eq(registry_check_stage((Stage)9, &err), ERR_INVALID);
+}
+
+/* ---- promotion ---- */
+
+static Metric point[4];
+static Metric *points[4] = {&point[0], &point[1], &point[2], &point[3]};
+
+/* An evaluation with auc, on the i-th of the points. */
+static Evaluation
+reached(size_t i, double auc, const char *window)
+{
+    Evaluation evaluation = MODELBUS__REGISTRY__V1__EVALUATION__INIT;
+
+    modelbus__common__v1__metric__init(&point[i]);
+    point[i].key = "auc";
+    point[i].value = auc;
+    evaluation.window = (char *)window;
+    evaluation.metrics = &points[i];
+    evaluation.n_metrics = 1;
+    return evaluation;
+}
+
+static PromotionDecided
+judged(const char *direction, double min_margin, double challenger, double champion)
+{
+    static struct arena *arena;
+    PromotionPolicy policy = MODELBUS__REGISTRY__V1__PROMOTION_POLICY__INIT;
+    PromotionDecided decision = MODELBUS__REGISTRY__V1__PROMOTION_DECIDED__INIT;
+    Evaluation one = reached(0, challenger, "w1"), other = reached(1, champion, "w2");
+
+    if (!arena)
+        arena = arena_new(0, 0);
+    policy.alias = "champion";
+    policy.metric = "auc";
+    policy.direction = (char *)direction;
+    policy.min_margin = min_margin;
+    registry_judge(&policy, &one, &other, arena, &decision);
+    return decision;
+}
+
+Test(promotion, the_better_one_wins_by_the_margin)
+{
+    static const struct {
+        const char *direction;
+        double margin, challenger, champion;
+        bool promoted;
+    } rows[] = {
+        {"maximize", 0, 0.93, 0.92, true},
+        {"maximize", 0, 0.92, 0.92, false}, /* better by nothing is not better */
+        {"maximize", 0, 0.91, 0.92, false},
+        {"maximize", 0.01, 0.93, 0.92, true},
+        {"maximize", 0.01, 0.9299, 0.92, false},
+        {"maximize", 0.1, 0.3, 0.2, true}, /* 0.3 - 0.2 < 0.1 in doubles */
+        {"maximize", 0.1, 0.3 - 1e-9, 0.2, false},
+        {"minimize", 0, 0.91, 0.92, true},
+        {"minimize", 0, 0.92, 0.92, false},
+        {"minimize", 0.1, 0.2, 0.3, true},
+        {"minimize", 0.01, 0.919, 0.92, false},
+        {"minimize", 0, 0.93, 0.92, false},
+        {"maximize", 0, NAN, 0.1, false},
+        {"minimize", 0, NAN, 0.1, false},
+        {"maximize", 5, 0.1, NAN, true},
+        {"maximize", 0, NAN, NAN, false},
+        {"maximize", 1, INFINITY, 0.1, true},
+        {"maximize", 0, INFINITY, INFINITY, false},
+        {"maximize", 0, 1, INFINITY, false},
+        {"minimize", 0, -INFINITY, INFINITY, true},
+        {"maximize", 0, 0, -INFINITY, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        PromotionDecided d =
+            judged(rows[i].direction, rows[i].margin, rows[i].challenger, rows[i].champion);
+        cr_expect_eq(d.promoted, rows[i].promoted, "%zu: %s", i, d.reason);
+        cr_expect_eq(d.min_margin, rows[i].margin);
+    }
+}
+
+Test(promotion, a_decision_has_both_figures)
+{
+    PromotionDecided d = judged("minimize", 0.25, 0.5, 2);
+
+    cr_expect(d.promoted);
+    cr_expect_str_eq(d.metric, "auc");
+    cr_expect_str_eq(d.direction, "minimize");
+    cr_expect_eq(d.challenger_value, 0.5);
+    cr_expect_eq(d.champion_value, 2);
+    cr_expect_eq(d.margin, 1.5);
+    cr_expect_str_eq(d.window, "w1");
+    cr_expect_str_eq(d.champion_window, "w2");
+    cr_expect_str_eq(d.reason, "auc 0.5 is better than 2 (minimize, by at least 0.25)");
+    cr_expect_str_eq(judged("maximize", 0, 0.5, 2).reason,
+                     "auc 0.5 is not better than 2 (maximize, by at least 0)");
+}
+
+Test(promotion, the_first_one_needs_only_a_value)
+{
+    CLEANUP(arena_free) struct arena *arena = arena_new(0, 0);
+    PromotionPolicy policy = MODELBUS__REGISTRY__V1__PROMOTION_POLICY__INIT;
+    PromotionDecided d = MODELBUS__REGISTRY__V1__PROMOTION_DECIDED__INIT;
+    Evaluation evaluation = reached(0, 0.1, "w");
+
+    policy.alias = "champion";
+    policy.metric = "auc";
+    policy.direction = "maximize";
+    policy.min_margin = 5;
+    registry_judge(&policy, &evaluation, NULL, arena, &d);
+    cr_expect(d.promoted);
+    cr_expect(strstr(d.reason, "no version held the alias 'champion'"));
+    point[0].value = NAN;
+    registry_judge(&policy, &evaluation, NULL, arena, &d);
+    cr_expect(!d.promoted);
+}
+
+Test(promotion, policies_and_evaluations_are_bounded)
+{
+    PromotionPolicy policy = MODELBUS__REGISTRY__V1__PROMOTION_POLICY__INIT;
+    Evaluation evaluation = reached(0, NAN, "w");
+
+    policy.metric = "auc";
+    policy.direction = "maximize";
+    cr_expect_eq(registry_check_policy(&policy, &err), ERR_OK);
+    policy.direction = "";
+    cr_expect_eq(registry_check_policy(&policy, &err), ERR_INVALID, "nobody guesses which way");
+    policy.direction = "up";
+    cr_expect_eq(registry_check_policy(&policy, &err), ERR_INVALID);
+    policy.direction = "minimize";
+    policy.metric = "";
+    cr_expect_eq(registry_check_policy(&policy, &err), ERR_INVALID);
+    policy.metric = "auc";
+    for (size_t i = 0; i < 4; i++) {
+        policy.min_margin = (double[]){-1, NAN, INFINITY, 2e6}[i];
+        cr_expect_eq(registry_check_policy(&policy, &err), ERR_INVALID);
+    }
+    cr_expect_eq(registry_check_evaluation(&evaluation, &err), ERR_OK, "%s", err.message);
+    cr_expect_not_null(registry_metric(&evaluation, "auc"));
+    cr_expect_null(registry_metric(&evaluation, "loss"));
+    evaluation.rows = -1;
+    cr_expect_eq(registry_check_evaluation(&evaluation, &err), ERR_INVALID);
+    evaluation.rows = 0;
+    evaluation.window = "";
+    cr_expect_eq(registry_check_evaluation(&evaluation, &err), ERR_INVALID);
+    evaluation.window = "w";
+    evaluation.n_metrics = 0;
+    cr_expect_eq(registry_check_evaluation(&evaluation, &err), ERR_INVALID);
+}
+
+Test(promotion, of_several_points_the_last_counts)
+{
+    Evaluation evaluation = reached(0, 0.1, "w");
+
+    reached(1, 0.2, "w");
+    evaluation.n_metrics = 2;
+    cr_expect_eq(registry_metric(&evaluation, "auc")->value, 0.2);
 }

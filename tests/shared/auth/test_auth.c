@@ -57,6 +57,10 @@ Test(auth, a_refusal_names_the_scope_and_who_has_it)
     cr_assert_eq(auth_require(&caller, "registry:write", &err), ERR_FORBIDDEN);
     cr_assert_str_eq(err.message, "'user:ann' lacks registry:write "
                                   "(roles that have it: editor,approver,admin)");
+    cr_assert_eq(auth_require(&caller, "worker:run", &err), ERR_FORBIDDEN);
+    caller.roles = AUTH_EDITOR;
+    cr_assert_eq(auth_require(&caller, "worker:run", &err), ERR_OK);
+    caller.roles = AUTH_VIEWER;
     strcpy(caller.scopes, "run:read");
     cr_assert_eq(auth_require(&caller, "registry:read", &err), ERR_FORBIDDEN);
     cr_assert(strstr(err.message, "narrowed"));

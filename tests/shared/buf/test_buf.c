@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_buf.c - appending, numbers as text, JSON strings. */
 #include "buf/buf.h"
+#include "buf/fnv.h"
 
 #include <criterion/criterion.h>
 #include <float.h>
@@ -116,4 +117,12 @@ Test(buf, json_strings_keep_embedded_nuls)
 
     buf_json_str(&b, "a\0b", 3);
     cr_assert_str_eq(b.data, "\"a\\u0000b\"");
+}
+
+/* The authors' own test values. */
+Test(fnv, stored_digests_keep_their_meaning)
+{
+    cr_assert_eq(fnv(FNV_START, "", 0), UINT64_C(0xcbf29ce484222325));
+    cr_assert_eq(fnv(FNV_START, "a", 1), UINT64_C(0xaf63dc4c8601ec8c));
+    cr_assert_eq(fnv(fnv(FNV_START, "foo", 3), "bar", 3), UINT64_C(0x85944171f73967e8));
 }

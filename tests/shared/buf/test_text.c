@@ -39,6 +39,8 @@ Test(text, distance_counts_edits_without_case)
     cr_assert_eq(text_distance("kitten", "sitting"), 3);
     cr_assert_eq(text_distance("DB_URL", "db_url"), 0);
     cr_assert_eq(text_distance("", "abc"), 3);
+    cr_assert_eq(text_distance("trian", "Train"), 1);
+    cr_assert_eq(text_distance("abcd", "badc"), 2);
 }
 
 Test(text, overlong_names_are_far_from_all)

@@ -4,11 +4,14 @@
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,6 +66,24 @@ start_devbus(struct fixture *f, const char *port)
     f->brokers[strcspn(f->brokers, "\n")] = '\0';
 }
 
+/* Below what the kernel gives to connections: a bus that was killed finds its port free. */
+static int
+free_port(void)
+{
+    for (;;) {
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        uint16_t dice;
+
+        cr_assert_eq(getrandom(&dice, sizeof(dice), 0), sizeof(dice));
+        at.sin_port = htons((uint16_t)(20000 + dice % 12000));
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool is_free = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+        close(fd);
+        if (is_free)
+            return ntohs(at.sin_port);
+    }
+}
+
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
 #define __SANITIZE_ADDRESS__ 1
@@ -74,7 +95,9 @@ fixture_devbus(struct fixture *f)
 {
     *f = (struct fixture){.options = {.client_id = "test", .fetch_wait_ms = 10}};
     snprintf(f->topic, sizeof(f->topic), "modelbus.registry");
-    start_devbus(f, "0");
+    char port[8];
+    snprintf(port, sizeof(port), "%d", free_port());
+    start_devbus(f, port);
     f->options.brokers = f->brokers;
 }
 
@@ -96,23 +119,53 @@ fixture_kafka(struct fixture *f)
                  err.message);
 }
 
+static rd_kafka_t *
+admin(const struct fixture *f, rd_kafka_queue_t **queue)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char text[256];
+
+    cr_assert_eq(rd_kafka_conf_set(conf, "bootstrap.servers", f->brokers, text, sizeof(text)), 0);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    *queue = rd_kafka_queue_new(rk);
+    return rk;
+}
+
+static void
+admin_done(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *what, const char *name)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, WAIT_MS);
+
+    cr_expect(event && !rd_kafka_event_error(event), "%s was not %s", name, what);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
 void
 fixture_delete(const struct fixture *f, const char *name)
 {
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    cr_assert_eq(rd_kafka_conf_set(conf, "bootstrap.servers", f->brokers, text, sizeof(text)), 0);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+    rd_kafka_queue_t *queue;
+    rd_kafka_t *rk = admin(f, &queue);
 
     rd_kafka_DeleteTopics(rk, &topic, 1, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, WAIT_MS);
-    cr_expect(event && !rd_kafka_event_error(event), "%s was not deleted", name);
-    rd_kafka_event_destroy(event);
+    admin_done(rk, queue, "deleted", name);
     rd_kafka_DeleteTopic_destroy(topic);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy(rk);
+}
+
+void
+fixture_grow(const struct fixture *f, int partitions)
+{
+    char text[256];
+    rd_kafka_NewPartitions_t *grown =
+        rd_kafka_NewPartitions_new(f->topic, (size_t)partitions, text, sizeof(text));
+    rd_kafka_queue_t *queue;
+    rd_kafka_t *rk = admin(f, &queue);
+
+    rd_kafka_CreatePartitions(rk, &grown, 1, NULL, queue);
+    admin_done(rk, queue, "given more partitions", f->topic);
+    rd_kafka_NewPartitions_destroy(grown);
 }
 
 void
@@ -197,6 +250,16 @@ sent_texts(struct fixture *f, const char *what, int count)
     }
     sent_wait(&s, count);
     bus_producer_free(s.producer);
+}
+
+struct bus_reader *
+fixture_reader(const struct fixture *f, const char *group)
+{
+    struct bus_reader *r;
+    struct err err;
+
+    cr_assert_eq(bus_reader_open(&r, &f->options, group, &err), ERR_OK, "%s", err.message);
+    return r;
 }
 
 enum bus_event

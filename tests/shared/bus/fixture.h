@@ -26,6 +26,7 @@ void fixture_devbus(struct fixture *f);
 void fixture_close(struct fixture *f);
 /* Another topic that the test made on real Kafka. */
 void fixture_delete(const struct fixture *f, const char *name);
+void fixture_grow(const struct fixture *f, int partitions); /* its topic, to so many */
 
 /* kill -9, and gone. */
 void fixture_kill(struct fixture *f);
@@ -45,6 +46,8 @@ void sent_texts(struct fixture *f, const char *what, int count);
 /* Until so many were delivered; a failure ends the test. */
 void sent_wait(struct sent *s, int delivered);
 
+/* The caller frees. */
+struct bus_reader *fixture_reader(const struct fixture *f, const char *group);
 /* The next event of a reader but BUS_NOTHING and BUS_ERROR. */
 enum bus_event fixture_next(struct bus_reader *r, struct bus_message *m, void **handle);
 /* The next event is a message with this value. */

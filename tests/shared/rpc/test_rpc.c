@@ -48,6 +48,11 @@ get(void *arg, const GetRequest *request, GetResponse *response, struct rpc_call
         while (!atomic_load(&let_go))
             usleep(1000);
     }
+    if (strncmp(request->id, "wait", 4) == 0) {
+        atomic_fetch_add(&entered, 1);
+        if (!atomic_load(&let_go))
+            rpc_wait(call, request->id, call->received_ms + (request->id[4] ? 15000 : 1500));
+    }
     modelbus__bus__v1__dead_letter_info__init(info);
     modelbus__bus__v1__dead_letter__init(letter);
     letter->id = arena_printf(call->arena, "%s %s %s", call->caller.workspace, call->caller.subject,
@@ -331,6 +336,81 @@ Test(rpc, a_full_queue_says_so_at_once)
     until(&landed, 9);
     cr_assert_eq(busy, 6);
     cr_assert_eq(other, 0);
+}
+
+static void
+ask_later(const char *id)
+{
+    GetRequest request = MODELBUS__BUS__V1__GET_DEAD_LETTER_REQUEST__INIT;
+    uint8_t body[64];
+
+    request.id = (char *)id;
+    size_t len = modelbus__bus__v1__get_dead_letter_request__pack(&request, body);
+    rpc_call_async(client, "GetDeadLetter", &editor, NULL, 20000, body, len, count, NULL);
+}
+
+Test(rpc, what_waits_is_run_again_when_woken)
+{
+    const char *answer;
+
+    cr_expect(rpc_server_stop(server, life_monotonic_ms() + 1000));
+    serve(1, 0);
+    ask_later("wait:a");
+    ask_later("wait:b");
+    until(&entered, 2);
+    cr_assert_eq(ask(&editor, "x", &answer), ERR_OK, "the one worker is free: %s", err.message);
+    rpc_server_wake(server, "wait:a");
+    until(&entered, 3); /* it still has nothing to tell, and waits again */
+    cr_expect_eq(atomic_load(&landed), 0);
+    atomic_store(&let_go, true);
+    rpc_server_wake(server, "wait:a");
+    until(&landed, 1);
+    cr_expect_eq(atomic_load(&entered), 4, "the other one was not woken");
+    rpc_server_wake(server, "");
+    until(&landed, 2);
+    cr_expect_eq(atomic_load(&busy) + atomic_load(&other), 0);
+}
+
+Test(rpc, a_wait_ends_by_its_time_and_with_the_server)
+{
+    int64_t began = life_monotonic_ms();
+    const char *answer = "";
+
+    cr_assert_eq(ask(&editor, "wait", &answer), ERR_OK, "%s", err.message);
+    cr_expect_str_eq(answer, "blue user:ann wait");
+    int64_t took = life_monotonic_ms() - began;
+    cr_expect(took >= 1400, "%d ms", (int)took);
+    ask_later("wait");
+    until(&entered, 3);
+    cr_expect(rpc_server_stop(server, life_monotonic_ms() + 5000));
+    until(&landed, 1);
+    serve(1, 0);
+}
+
+Test(rpc, long_calls_of_a_client_that_stops_are_cut)
+{
+    const char *answer;
+
+    ask_later("wait:a");
+    ask_later("wait:b");
+    until(&entered, 2);
+    rpc_client_cut(client, life_monotonic_ms() + 60000);
+    cr_expect_eq(atomic_load(&landed), 0, "these have less time left");
+    rpc_client_cut(client, life_monotonic_ms() + 5000);
+    cr_expect_eq(atomic_load(&busy), 2);
+    cr_assert_eq(ask(&editor, "x", &answer), ERR_OK, "%s", err.message);
+}
+
+Test(rpc, too_many_that_wait_are_answered)
+{
+    cr_expect(rpc_server_stop(server, life_monotonic_ms() + 1000));
+    serve(1, 4);
+    ask_later("wait");
+    ask_later("wait");
+    until(&entered, 2);
+    ask_later("wait");
+    until(&landed, 1);
+    cr_expect_eq(atomic_load(&entered), 3);
 }
 
 Test(rpc, reconnects_to_a_server_that_came_back)
