@@ -11,9 +11,10 @@
 #include <string.h>
 
 #define BATCH_ARENA_LIMIT (128u << 20)
-#define SKIP_COMMIT_MS 1000 /* offsets that only skipping has moved are stored so late */
-#define REPORT_MS 1000
-#define LAG_MS 1000 /* between two looks at it */
+#define SKIP_COMMIT_MS 1000  /* offsets that only skipping has moved are stored so late */
+#define REPORT_MS 1000       /* from a commit to its report */
+#define REPORT_AGAIN_MS 3000 /* after one that was lost; more than a report takes */
+#define LAG_MS 1000          /* between two looks at it */
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
 
@@ -66,14 +67,43 @@ idle_ms(const struct consumer *c)
 
 /* ---- what others see ---- */
 
+/* True: another report may be made. */
+static bool
+hear_kafka(struct consumer *c, int64_t now)
+{
+    struct err err;
+    enum bus_reported how = bus_reader_reported(c->reader, &err);
+
+    if (how == BUS_REPORT_PENDING) {
+        c->next_report_ms = now + REPORT_MS;
+        return false;
+    }
+    if (how == BUS_REPORT_TAKEN)
+        c->report_warned = false;
+    if ((how == BUS_REPORT_REFUSED || how == BUS_REPORT_LOST) && !c->report_warned) {
+        log_warn("Kafka does not know how far was read", LOG_ERR(&err));
+        c->report_warned = true;
+    }
+    c->reporting = false;
+    c->next_report_ms = 0;
+    if (how != BUS_REPORT_LOST)
+        return true;
+    for (size_t i = 0; i < c->slot_count; i++)
+        c->slots[i].told = false;
+    c->next_report_ms = now + REPORT_AGAIN_MS;
+    return false;
+}
+
 static void
 tell_kafka(struct consumer *c)
 {
     int64_t now = life_monotonic_ms();
     size_t n = 0, waiting = 0;
 
+    if (c->reporting && (now < c->next_report_ms || !hear_kafka(c, now)))
+        return;
     for (size_t i = 0; i < c->slot_count; i++)
-        waiting += c->owned[i] && !c->slots[i].told;
+        waiting += c->owned[i] && !c->slots[i].told && c->slots[i].next >= 0;
     if (waiting == 0) {
         c->next_report_ms = 0;
         return;
@@ -85,7 +115,7 @@ tell_kafka(struct consumer *c)
     struct bus_position *positions = mem_calloc(waiting, sizeof(*positions));
     for (size_t i = 0; i < c->slot_count; i++) {
         struct slot *s = &c->slots[i];
-        if (!c->owned[i] || s->told)
+        if (!c->owned[i] || s->told || s->next < 0)
             continue;
         memcpy(positions[n].topic, s->topic, sizeof(positions[n].topic));
         positions[n].partition = s->partition;
@@ -94,7 +124,8 @@ tell_kafka(struct consumer *c)
     }
     bus_reader_report(c->reader, positions, n);
     free(positions);
-    c->next_report_ms = 0;
+    c->reporting = true;
+    c->next_report_ms = now + REPORT_MS;
 }
 
 /* From what the fetches have told: asking the broker would hold up the events behind the answer. */

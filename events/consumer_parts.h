@@ -61,6 +61,8 @@ struct consumer {
     bool *owned;        /* by slot */
     size_t slot_count;
     int64_t next_check_ms, next_report_ms, next_lag_ms;
+    bool reporting;     /* Kafka was told, and has not answered yet */
+    bool report_warned; /* that it was in vain */
 
     struct item items[CONSUMER_BATCH];
     size_t count;

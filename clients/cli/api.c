@@ -7,14 +7,17 @@
 
 #include "crypto/crypto.h"
 #include "http/http.h"
+#include "life/life.h"
 #include "trace/trace.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define UPLOAD_TIMEOUT_MS 600000
 #define PAGE_SIZE 500
+#define AGAIN_MS 200
 
 char *
 api_encode(const char *text)
@@ -125,24 +128,48 @@ gateway_url(struct cli *cli, char **url, struct err *err, const char *path, va_l
     return ERR_OK;
 }
 
-enum err_code
-api_call(struct cli *cli, const char *verb, const json_t *body, json_t **answer, struct err *err,
-         const char *path, ...)
+PRINTF_LIKE(6, 0)
+static enum err_code
+call(struct cli *cli, const char *verb, const json_t *body, json_t **answer, struct err *err,
+     const char *path, va_list args)
 {
     CLEANUP(mem_free) char *url = NULL;
     CLEANUP(mem_free) char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     struct http_client_request request = {.verb = verb};
-    va_list args;
 
-    va_start(args, path);
-    enum err_code code = gateway_url(cli, &url, err, path, args);
-    va_end(args);
-    if (code)
-        return code;
+    if (gateway_url(cli, &url, err, path, args))
+        return err->code;
     request.url = url;
     request.body = text;
     request.body_len = text ? strlen(text) : 0;
     return fetch(cli, &request, text, "application/json", answer, err);
+}
+
+enum err_code
+api_call(struct cli *cli, const char *verb, const json_t *body, json_t **answer, struct err *err,
+         const char *path, ...)
+{
+    va_list args;
+
+    va_start(args, path);
+    enum err_code code = call(cli, verb, body, answer, err, path, args);
+    va_end(args);
+    return code;
+}
+
+enum err_code
+api_poll(struct cli *cli, int64_t end_ms, json_t **answer, struct err *err, const char *path, ...)
+{
+    for (;;) {
+        va_list args;
+
+        va_start(args, path);
+        enum err_code code = call(cli, "GET", NULL, answer, err, path, args);
+        va_end(args);
+        if (code != ERR_UNAVAILABLE || life_monotonic_ms() >= end_ms)
+            return code;
+        nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
+    }
 }
 
 enum err_code

@@ -15,6 +15,10 @@
 MUST_CHECK enum err_code api_call(struct cli *cli, const char *verb, const json_t *body,
                                   json_t **answer, struct err *err, const char *path, ...)
     PRINTF_LIKE(6, 7);
+/* GET, of a command that waits: while the platform does not answer it is asked again, until end_ms
+ * (CLOCK_MONOTONIC). */
+MUST_CHECK enum err_code api_poll(struct cli *cli, int64_t end_ms, json_t **answer, struct err *err,
+                                  const char *path, ...) PRINTF_LIKE(5, 6);
 /* All pages of a list as one array: the field `list` of each answer. limit 0: all. */
 MUST_CHECK enum err_code api_list(struct cli *cli, const char *list, size_t limit, json_t **items,
                                   struct err *err, const char *path, ...) PRINTF_LIKE(6, 7);

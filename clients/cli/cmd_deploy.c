@@ -133,7 +133,7 @@ wait_serving(struct deploy *d, int64_t timeout_s, json_t **endpoint, struct err 
 
     for (;;) {
         json_t *answer = NULL;
-        if (api_call(d->cli, "GET", NULL, &answer, err, "endpoints/%s", name))
+        if (api_poll(d->cli, end, &answer, err, "endpoints/%s", name))
             return err->code;
         json_decref(*endpoint);
         *endpoint = json_incref(json_object_get(answer, "endpoint"));

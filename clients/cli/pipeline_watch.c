@@ -5,6 +5,7 @@
 #include "pipeline.h"
 
 #include "buf/buf.h"
+#include "life/life.h"
 #include "pbjson/pbjson.h"
 
 #include "modelbus/pipeline/v1/queries.pb-c.h"
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define WAIT_MS 20000
+#define PATIENCE_MS 60000 /* so long may the platform be away while somebody watches */
 
 /* ---- a run ---- */
 
@@ -151,8 +153,9 @@ pipeline_watch(struct cli *cli, const char *run_id, struct err *err)
 
     while (!code && !ended) {
         json_t *answer = NULL;
-        code = api_call(cli, "GET", NULL, &answer, err, "pipeline-runs/%s?wait_ms=%d&revision=%lld",
-                        id, revision < 0 ? 0 : WAIT_MS, (long long)revision);
+        code = api_poll(cli, life_monotonic_ms() + PATIENCE_MS, &answer, err,
+                        "pipeline-runs/%s?wait_ms=%d&revision=%lld", id, revision < 0 ? 0 : WAIT_MS,
+                        (long long)revision);
         if (code)
             break;
         const json_t *run = json_object_get(answer, "run");
@@ -215,7 +218,7 @@ pipeline_run_logs(struct cli *cli, struct err *err)
         return err->code;
     while (!ended) {
         json_t *answer = NULL;
-        if (api_call(cli, "GET", NULL, &answer, err,
+        if (api_poll(cli, life_monotonic_ms() + (follow ? PATIENCE_MS : 0), &answer, err,
                      "pipeline-runs/%s/tasks/%s/log?index=%lld&attempt=%lld&offset=%lld&wait_ms=%d",
                      run, task, (long long)index, (long long)attempt, (long long)offset,
                      follow ? WAIT_MS : 0))

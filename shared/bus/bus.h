@@ -113,8 +113,18 @@ enum bus_event {
 enum bus_event bus_reader_poll(struct bus_reader *r, int timeout_ms, struct bus_message *m,
                                void **handle, struct err *err);
 void bus_message_done(void *handle);
-/* Tell Kafka about progress (asynchronous, best effort; PostgreSQL holds the truth). */
+/* Tell Kafka about progress, for the eyes of others (PostgreSQL holds the truth): asynchronous, and one report at
+ * a time; to be called after bus_reader_reported() has said how the one before ended. Without a group: nothing. */
 void bus_reader_report(struct bus_reader *r, const struct bus_position *p, size_t count);
+enum bus_reported {
+    BUS_REPORT_NONE,    /* none is on its way, and nothing is to be said of one */
+    BUS_REPORT_PENDING, /* no answer yet; there will be one, or an end, within two seconds */
+    BUS_REPORT_TAKEN,
+    BUS_REPORT_REFUSED, /* *err says why; another try would be refused too */
+    BUS_REPORT_LOST,    /* *err says why; report again, after a while */
+};
+/* How the last report ended; said once. Asks nobody and does not wait. */
+enum bus_reported bus_reader_reported(struct bus_reader *r, struct err *err);
 /* Wake a bus_reader_poll() that waits, from any thread. */
 void bus_reader_wake(struct bus_reader *r);
 

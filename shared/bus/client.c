@@ -40,6 +40,9 @@ bus_err(struct err *err, rd_kafka_resp_err_t code, const char *what)
     case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
     case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
         ours = ERR_UNAVAILABLE;
@@ -229,6 +232,9 @@ bus_client_done(struct bus_client *c)
     free(c->topics);
     c->topics = NULL;
     c->topic_count = 0;
+    free(c->brokers);
+    c->brokers = NULL;
+    c->broker_count = 0;
     if (c->rk)
         rd_kafka_destroy(c->rk);
     c->rk = NULL;
@@ -252,6 +258,10 @@ bus_client_verify(struct bus_client *c, int timeout_ms, struct err *err)
 
     if (code)
         return bus_err(err, code, "cluster id");
+    c->broker_count = (size_t)metadata->broker_cnt;
+    c->brokers = mem_realloc(c->brokers, c->broker_count * sizeof(*c->brokers));
+    for (size_t i = 0; i < c->broker_count; i++)
+        c->brokers[i] = metadata->brokers[i].id;
     rd_kafka_metadata_destroy(metadata);
     char *id = rd_kafka_clusterid(c->rk, 0);
     if (!id)

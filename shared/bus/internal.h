@@ -21,8 +21,10 @@ struct bus_client {
     atomic_uint connects;
     unsigned verified;
     char cluster[BUS_CLUSTER_ID_MAX]; /* as last verified; empty: never */
-    atomic_bool down;                 /* all brokers went away; taken by the reader's poll */
-    _Atomic int64_t log_next_ms;      /* the log is quiet until then */
+    int32_t *brokers;                 /* ids of the cluster's brokers at that look */
+    size_t broker_count;
+    atomic_bool down;            /* all brokers went away; taken by the reader's poll */
+    _Atomic int64_t log_next_ms; /* the log is quiet until then */
     atomic_uint log_suppressed;
     double tx_errors;               /* as of the last statistics */
     struct bus_known_topic *topics; /* those whose partitions were asked for */

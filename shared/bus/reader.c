@@ -23,7 +23,9 @@ struct bus_reader {
     struct bus_client *client;
     pthread_mutex_t lock; /* of queue: a wake comes from any thread */
     rd_kafka_queue_t *queue;
-    rd_kafka_queue_t *reports;  /* answers to reports, nobody's */
+    rd_kafka_queue_t *reports;  /* answers to reports */
+    enum bus_reported reported; /* NONE, PENDING, or LOST with its client */
+    size_t coordinator;         /* the broker to be told, counted round the client's */
     struct bus_options options; /* strings are ours, and so is the group's name */
     char *group;                /* NULL: nothing is reported */
     rd_kafka_message_t *held;   /* taken from the queue, not handed out: the cluster is in doubt */
@@ -122,6 +124,8 @@ use_client(struct bus_reader *r, struct bus_client *fresh)
     pthread_mutex_unlock(&r->lock);
     for (size_t i = 0; fresh && old && i < old->topic_count; i++)
         know_topic(fresh, rd_kafka_topic_name(old->topics[i].handle));
+    if (r->reported == BUS_REPORT_PENDING)
+        r->reported = BUS_REPORT_LOST;
     if (old) {
         rd_kafka_queue_destroy(old_reports);
         rd_kafka_queue_destroy(old_queue);
@@ -472,29 +476,85 @@ bus_message_done(void *handle)
 /*
  * An administrator's request, which has an end of its own: a consumer's commit that its coordinator
  * does not answer is tried for ever, and no close ends before it (librdkafka 2.0 to 2.8).
+ *
+ * It names its broker. Left to find the group's coordinator by itself, librdkafka (2.0 to 2.8) uses what it has
+ * freed when the coordinator is found after the request's end, as when a broker comes back, and aborts. Whoever
+ * is not the coordinator says so, and the next report goes to the next broker.
  */
 void
 bus_reader_report(struct bus_reader *r, const struct bus_position *p, size_t count)
 {
-    rd_kafka_t *rk = r->client->rk;
-    rd_kafka_event_t *answer;
+    const struct bus_client *c = r->client;
     char text[128];
 
     if (!r->group || !count)
         return;
-    while ((answer = rd_kafka_queue_poll(r->reports, 0)))
-        rd_kafka_event_destroy(answer);
+    if (!c->broker_count) {
+        r->reported = BUS_REPORT_LOST;
+        return;
+    }
     rd_kafka_topic_partition_list_t *list = position_list(p, count);
     rd_kafka_AlterConsumerGroupOffsets_t *offsets =
         rd_kafka_AlterConsumerGroupOffsets_new(r->group, list);
     rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
+        rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
     (void)rd_kafka_AdminOptions_set_request_timeout(options, REPORT_MS, text, sizeof(text));
-    /* Best effort: the next report carries a newer position. */
-    rd_kafka_AlterConsumerGroupOffsets(rk, &offsets, 1, options, r->reports);
+    (void)rd_kafka_AdminOptions_set_broker(options, c->brokers[r->coordinator % c->broker_count],
+                                           text, sizeof(text));
+    rd_kafka_AlterConsumerGroupOffsets(c->rk, &offsets, 1, options, r->reports);
+    r->reported = BUS_REPORT_PENDING;
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_AlterConsumerGroupOffsets_destroy(offsets);
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Of the partitions' errors the first: what the group or the broker cannot do it can do for none. */
+static rd_kafka_resp_err_t
+report_error(rd_kafka_event_t *answer)
+{
+    const rd_kafka_topic_partition_list_t *list;
+    const rd_kafka_group_result_t **groups;
+    size_t count;
+
+    if (rd_kafka_event_error(answer))
+        return rd_kafka_event_error(answer);
+    groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+        rd_kafka_event_AlterConsumerGroupOffsets_result(answer), &count);
+    if (!count)
+        return RD_KAFKA_RESP_ERR__BAD_MSG;
+    if (rd_kafka_group_result_error(groups[0]))
+        return rd_kafka_error_code(rd_kafka_group_result_error(groups[0]));
+    list = rd_kafka_group_result_partitions(groups[0]);
+    for (int i = 0; list && i < list->cnt; i++)
+        if (list->elems[i].err)
+            return list->elems[i].err;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+enum bus_reported
+bus_reader_reported(struct bus_reader *r, struct err *err)
+{
+    enum bus_reported how = r->reported;
+    rd_kafka_event_t *answer;
+
+    if (how == BUS_REPORT_PENDING) {
+        answer = rd_kafka_queue_poll(r->reports, 0);
+        if (!answer)
+            return how;
+        rd_kafka_resp_err_t code = report_error(answer);
+        rd_kafka_event_destroy(answer);
+        if (!code)
+            how = BUS_REPORT_TAKEN;
+        else
+            how = bus_err(err, code, r->group) == ERR_UNAVAILABLE ? BUS_REPORT_LOST
+                                                                  : BUS_REPORT_REFUSED;
+    } else if (how == BUS_REPORT_LOST) {
+        err_set(err, ERR_UNAVAILABLE, "%s: no broker is known yet", r->group);
+    }
+    if (how == BUS_REPORT_LOST)
+        r->coordinator++;
+    r->reported = BUS_REPORT_NONE;
+    return how;
 }
 
 void

@@ -19,6 +19,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
             "code": "NOT_FOUND", "detail": f"nothing at {self.path}"})))
         if callable(document):
             document = document()
+            if isinstance(document, tuple):
+                status, document = document
         text = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -116,6 +118,34 @@ def test_deploy_waits_until_every_pod_serves(ask, gateway, tmp_path):
     version = json.loads(next(body for verb, path, body, _ in gateway.seen if path.endswith("/versions")))
     assert version["artifact"]["file_name"] == "model.json"
     assert version["metrics"] == [{"key": "auc", "value": 0.9}] and version["tags"] == [{"key": "team", "value": "eu"}]
+
+
+AWAY = (503, {"code": "UNAVAILABLE", "detail": "no connection"})
+
+
+def test_who_waits_asks_again_while_the_platform_is_away(ask, gateway, tmp_path):
+    (tmp_path / "model.json").write_text("{}")
+    pods = [{"pod": "p", "generation": 5, "version": 3, "loaded": True}]
+    deployable(gateway, {}, {"target": {"version": 3}, "status": "ENDPOINT_STATUS_SERVING", "pods": pods})
+    found = gateway.routes["GET", "/api/v1/endpoints/churn-eu"][1]
+    looks = iter([found, lambda: AWAY, lambda: AWAY, found])
+    gateway.routes["GET", "/api/v1/endpoints/churn-eu"] = (200, lambda: next(looks)())
+    assert "serving" in ask("deploy", "Churn_EU", tmp_path, "--wait").stdout
+    assert next(looks, None) is None
+
+    states = iter([(200, {"run": {"pipeline": "p", "status": "running", "revision": 1}}), AWAY,
+                   (200, {"run": {"pipeline": "p", "status": "succeeded", "revision": 2}})])
+    gateway.routes["GET", "/api/v1/pipeline-runs/r"] = (200, lambda: next(states))
+    assert "p succeeded" in ask("pipeline", "watch", "r").stdout
+
+
+def test_who_waits_waits_no_longer_than_told(ask, gateway, tmp_path):
+    (tmp_path / "model.json").write_text("{}")
+    deployable(gateway, {})
+    found = gateway.routes["GET", "/api/v1/endpoints/churn-eu"][1]
+    looks = iter([found])
+    gateway.routes["GET", "/api/v1/endpoints/churn-eu"] = (200, lambda: next(looks, lambda: AWAY)())
+    assert "no connection" in ask("deploy", "Churn_EU", tmp_path, "--wait", "--timeout", "1", code=5).stderr
 
 
 def test_deploy_says_why_a_pod_could_not_load(ask, gateway, tmp_path):

@@ -117,6 +117,7 @@ def test_outages(parts, tmp_path):
         stack.cli("deploy", "outage", tmp_path / "next.json", "--wait", "--timeout", "60")
         platform.wait_for(lambda: all(p.get("ready", True) for p in stack.parts().values()), 30, "every service ready")
         assert stack.rest()("GET", "/api/v1/dead-letters")[1].get("letters", []) == []
+        assert not any(p.get("restarts") for p in stack.parts().values()), "what is away ends nobody"
     finally:
         predictor.stopping.set()
         predictor.join()

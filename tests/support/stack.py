@@ -164,9 +164,22 @@ class Stack:
         return self
 
     def down(self, remove=True):
+        """A part that has crashed, and was started again unseen, is a failure."""
         run(BIN / "modelbus", "local", "down", "--dir", self.folder, check=False, timeout=60)
+        crashes = self.crashes()
+        if crashes:
+            crashes.append(self.logs())
         if remove:
             shutil.rmtree(self.folder, ignore_errors=True)
+        if crashes:
+            raise AssertionError("\n".join(crashes))
+
+    def crashes(self):
+        """What the supervisor says of parts that ended with a signal that no test sends to them."""
+        sent = tuple(f"signal {number} " for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
+        ended = [line for path in pathlib.Path(self.folder).glob("logs/supervisor.log*")
+                 for line in path.read_text(errors="replace").splitlines() if '"with":"signal ' in line]
+        return [line for line in ended if not json.loads(line)["with"].startswith(sent)]
 
     def logs(self, lines=30):
         text = []

@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,6 +292,20 @@ fixture_expect_text(struct bus_reader *r, const char *text)
     cr_assert_arr_eq(m.value, text, m.value_len, "expected '%s', got '%.*s'", text,
                      (int)m.value_len, (const char *)m.value);
     bus_message_done(handle);
+}
+
+enum bus_reported
+fixture_report(struct bus_reader *r, const struct bus_position *p, struct err *err)
+{
+    int64_t deadline = fixture_now_ms() + WAIT_MS;
+    enum bus_reported how;
+
+    bus_reader_report(r, p, 1);
+    while ((how = bus_reader_reported(r, err)) == BUS_REPORT_PENDING) {
+        cr_assert_lt(fixture_now_ms(), deadline);
+        poll(NULL, 0, 5);
+    }
+    return how;
 }
 
 void

@@ -53,4 +53,7 @@ enum bus_event fixture_next(struct bus_reader *r, struct bus_message *m, void **
 /* The next event is a message with this value. */
 void fixture_expect_text(struct bus_reader *r, const char *text);
 void fixture_assign(struct fixture *f, struct bus_reader *r, int64_t offset);
+/* Report one position; how it ended, with the reason in *err. */
+enum bus_reported fixture_report(struct bus_reader *r, const struct bus_position *p,
+                                 struct err *err);
 int64_t fixture_now_ms(void);

@@ -52,49 +52,6 @@ Test(bus_reader, a_bus_that_came_back_empty_is_another_cluster)
     fixture_close(&bus);
 }
 
-/* Committed offset of a group, as a lag tool asks for it; -1001: none. */
-static int64_t
-committed(const char *group)
-{
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-
-    rd_kafka_conf_set(conf, "bootstrap.servers", bus.brokers, text, sizeof(text));
-    rd_kafka_conf_set(conf, "group.id", group, text, sizeof(text));
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    cr_assert_not_null(rk, "%s", text);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, bus.topic, 0);
-    rd_kafka_resp_err_t code = rd_kafka_committed(rk, list, WAIT_MS);
-    int64_t offset = code ? -1001 : list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(rk);
-    return offset;
-}
-
-Test(bus_reader, lag_tools_see_what_was_reported)
-{
-    struct bus_position p = {.offset = 2};
-    char group[160];
-
-    fixture_kafka(&bus);
-    snprintf(group, sizeof(group), "%s.group", bus.topic);
-    snprintf(p.topic, sizeof(p.topic), "%s", bus.topic);
-    struct bus_reader *r = fixture_reader(&bus, group);
-    sent_texts(&bus, "text", 3);
-    fixture_assign(&bus, r, BUS_OFFSET_BEGINNING);
-    fixture_expect_text(r, "text 0");
-    fixture_expect_text(r, "text 1");
-    int64_t deadline = fixture_now_ms() + WAIT_MS;
-    do {
-        bus_reader_report(r, &p, 1);
-        cr_assert_lt(fixture_now_ms(), deadline);
-    } while (committed(group) != 2);
-    fixture_expect_text(r, "text 2");
-    bus_reader_free(r);
-    fixture_close(&bus);
-}
-
 /* An offset outside of the log; the reader goes on after a new assignment. */
 static void
 lose(struct bus_reader *r, int64_t offset, const char *next)
