@@ -130,6 +130,9 @@ class Stack:
         found = json.loads(run("docker", "inspect", *ids).stdout)
         return {c["Config"]["Labels"]["com.docker.compose.service"]: c for c in found}
 
+    def restarts(self):
+        return {name: container["RestartCount"] for name, container in self.containers().items()}
+
     def state(self):
         """All that is kept: models with versions and aliases, the endpoint, tokens."""
         return {path: self.rest("GET", f"/api/v1/{path}")
@@ -222,6 +225,7 @@ def test_the_story(stack, capsys):
     with capsys.disabled():
         print(f"\nup (images present, volumes new) -> ready: {ready:.1f} s; {served[0]}")
     assert ready < 60
+    assert not any(stack.restarts().values()), stack.restarts()
 
 
 def test_containers_are_restricted(stack):
@@ -266,6 +270,7 @@ def test_a_container_that_is_killed_returns(stack, name):
 
 def test_the_story_completes_after_the_kills(stack):
     stack.quickstart(V1)
+    assert set(stack.restarts().values()) == {1}, "what is away ends nobody else"
 
 
 def test_down_and_up_keep_everything(stack, capsys):

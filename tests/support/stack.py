@@ -175,11 +175,14 @@ class Stack:
             raise AssertionError("\n".join(crashes))
 
     def crashes(self):
-        """What the supervisor says of parts that ended with a signal that no test sends to them."""
+        """What the supervisor says of parts that ended with a signal that no test sends to them, with another exit code
+        than 0, or only when they were killed after they had been asked to stop."""
         sent = tuple(f"signal {number} " for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
-        ended = [line for path in pathlib.Path(self.folder).glob("logs/supervisor.log*")
-                 for line in path.read_text(errors="replace").splitlines() if '"with":"signal ' in line]
-        return [line for line in ended if not json.loads(line)["with"].startswith(sent)]
+        lines = [line for path in pathlib.Path(self.folder).glob("logs/supervisor.log*")
+                 for line in path.read_text(errors="replace").splitlines() if '"with":"' in line]
+        ended = [(line, json.loads(line)) for line in lines]
+        return [line for line, said in ended if said["with"] != "exit code 0"
+                and not (said["msg"] == "part exited" and said["with"].startswith(sent))]
 
     def logs(self, lines=30):
         text = []

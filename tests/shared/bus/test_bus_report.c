@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define OFFSET_COMMIT 8 /* its number in Kafka's protocol */
+#define OFFSET_COMMIT 8  /* its number in Kafka's protocol */
 #define GIVEN_UP_MS 2500 /* a report has ended by then */
 
 static struct fixture bus;
