@@ -80,14 +80,15 @@ hear_kafka(struct consumer *c, int64_t now)
     }
     if (how == BUS_REPORT_TAKEN)
         c->report_warned = false;
-    if ((how == BUS_REPORT_REFUSED || how == BUS_REPORT_LOST) && !c->report_warned) {
-        log_warn("Kafka does not know how far was read", LOG_ERR(&err));
+    if (how == BUS_REPORT_REFUSED && !c->report_warned) {
+        log_warn("Kafka does not take how far was read", LOG_ERR(&err));
         c->report_warned = true;
     }
     c->reporting = false;
     c->next_report_ms = 0;
     if (how != BUS_REPORT_LOST)
         return true;
+    /* Nothing to be told: it is another broker's group, or an outage, which is told of elsewhere. */
     for (size_t i = 0; i < c->slot_count; i++)
         c->slots[i].told = false;
     c->next_report_ms = now + REPORT_AGAIN_MS;

@@ -62,7 +62,7 @@ struct consumer {
     size_t slot_count;
     int64_t next_check_ms, next_report_ms, next_lag_ms;
     bool reporting;     /* Kafka was told, and has not answered yet */
-    bool report_warned; /* that it was in vain */
+    bool report_warned; /* that it refused */
 
     struct item items[CONSUMER_BATCH];
     size_t count;
