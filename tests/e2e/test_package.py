@@ -143,11 +143,15 @@ class Unit:
         return self.process.returncode
 
 
+def pack(folder, **environment):
+    command = [ROOT / "scripts/package", "--no-install", "--build-dir", BIN.parent, "--out", folder]
+    return pathlib.Path(run(*command, env={**os.environ, **environment}).stdout.strip())
+
+
 @pytest.fixture(scope="module")
 def package():
     with tempfile.TemporaryDirectory(prefix="mb-deb-") as folder:
-        yield pathlib.Path(run(ROOT / "scripts/package", "--no-install", "--build-dir", BIN.parent, "--out", folder)
-                           .stdout.strip())
+        yield pack(folder)
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +176,12 @@ def test_lintian_finds_nothing(package):
 
 
 def test_packing_twice_gives_the_same_file(package, tmp_path):
-    again = run(ROOT / "scripts/package", "--no-install", "--build-dir", BIN.parent, "--out", tmp_path).stdout.strip()
-    assert pathlib.Path(again).read_bytes() == package.read_bytes()
+    assert pack(tmp_path).read_bytes() == package.read_bytes()
+
+
+def test_packing_twice_without_git_gives_the_same_file(tmp_path):
+    first, second = (pack(tmp_path / name, GIT_DIR=str(tmp_path / "none")) for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_apt_installs_it_with_all_that_it_needs(machine):

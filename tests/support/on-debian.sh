@@ -33,6 +33,7 @@ inside='
 set -e
 root=$1 jars=$2
 shift 2
+mount --bind "$root" "$root" # what is no mount point has no namespaces of its own
 mount --bind . "$root/src"
 mount -o remount,bind,ro "$root/src"
 mount --bind "$root/built" "$root/src/build"
