@@ -68,8 +68,8 @@ name: turns
 concurrency: replace
 tasks:
   - name: hold
-    run: [sh, -c, "echo begin $MODELBUS_RUN >> %(file)s; trap 'sleep 1; echo end $MODELBUS_RUN >> %(file)s; exit' TERM;
-                   test -e %(flag)s || { sleep 60 & wait; }"]
+    run: [sh, -c, "trap 'sleep 1; echo end $MODELBUS_RUN >> %(file)s; exit' TERM; test -e %(file)s; known=$?;
+                   echo begin $MODELBUS_RUN >> %(file)s; test $known = 0 || { sleep 60 & wait; }"]
 """
 
 COUNTS = """
@@ -180,11 +180,10 @@ def test_an_end_that_the_platform_does_not_take_is_one(stack, tmp_path):
 
 
 def test_a_replaced_run_is_gone_before_the_next_one_begins(stack, tmp_path):
-    file, flag = tmp_path / "turns", tmp_path / "flag"
-    apply(stack, tmp_path, TURNS % {"file": file, "flag": flag})
+    file = tmp_path / "turns"
+    apply(stack, tmp_path, TURNS % {"file": file})
     first = start(stack, "turns")
-    wait_for(file.exists, what="the first run's task", interval=0.1)
-    flag.touch()
+    wait_for(lambda: file.exists() and file.read_text(), what="the first run's task", interval=0.1)
     second = start(stack, "turns")
     assert (status(stack, first)["status"], status(stack, second)["status"]) == ("cancelling", "waiting")
     stack.kill("pipeline", signal.SIGKILL)  # what waits is in the database
